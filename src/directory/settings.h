@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration as the rest of tmail reads it: one immutable snapshot. Sizes in bytes, times in seconds. */
+#ifndef TMAIL_DIRECTORY_SETTINGS_H
+#define TMAIL_DIRECTORY_SETTINGS_H
+
+#include "net/addr.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct buf;
+
+/* Where a statement stands, for later messages ("tmail.conf:12"). */
+struct place {
+	const char *file;
+	int line;
+};
+
+enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT, TLS_VERIFY };
+
+struct listener_settings {
+	struct place place;
+	const char *name;
+	struct addr *address;
+	unsigned address_count;
+	enum tls_mode tls; /* none, optional (the default where a certificate is set), required, implicit */
+};
+
+struct tls_settings {
+	struct place place;
+	const char *certificate; /* PEM with chain and key, a folder with fullchain.pem and privkey.pem, or NULL */
+	const char *key;         /* PEM, or NULL: in the certificate's file */
+	const char *ca;          /* roots for `tls = verify`, or NULL: the system's */
+};
+
+struct limit_settings {
+	uint32_t sessions;             /* in all */
+	uint32_t sessions_per_client;  /* per address */
+	uint32_t tasks;                /* per loop */
+	uint32_t recipients;           /* per message */
+	uint32_t errors;               /* 4xx and 5xx replies per session, then 421 */
+	uint32_t messages_per_session; /* 0: any */
+	uint32_t hops;                 /* Received lines, then 5.4.6 */
+	uint64_t message_size;
+	uint64_t header_size;
+	uint32_t command_timeout;      /* waiting for a command */
+	uint32_t data_timeout;         /* waiting for the next bytes of a message */
+	uint32_t message_timeout;      /* a whole message */
+	uint64_t min_rate;             /* bytes a second of message data, averaged over the message, after 30 s */
+};
+
+enum balance { BALANCE_FAILOVER, BALANCE_ROUND_ROBIN };
+
+struct next_hop {
+	struct addr address;
+	const char *text;  /* as written */
+	unsigned weight;   /* 1 unless given */
+	bool backup;       /* used only while no other is alive */
+};
+
+/* One list of next hops with its rules: what a `domain` or a `route` leads to. Its key is what the spool keeps. */
+struct route_settings {
+	struct place place;
+	const char *key;           /* "domain:NAME" or "route:NAME" */
+	const char *name;
+	const char **domain;       /* `domain`: recipient domains that are ours, lower case; ".x" means below x */
+	unsigned domain_count;
+	const char **recipient;    /* `route` match: "user@dom", "@dom", "@.dom"; none: every recipient */
+	unsigned recipient_count;
+	const char **sender;       /* `route` match: likewise, "" is the null sender; none: every sender */
+	unsigned sender_count;
+	struct next_hop *hop;
+	unsigned hop_count;
+	enum balance balance;
+	enum tls_mode tls;         /* none, optional (default), required */
+	unsigned connections;      /* at most, to each next hop; default 20 */
+};
+
+struct queue_settings {
+	uint32_t retry_min, retry_max; /* first and largest wait between attempts; it doubles, with jitter */
+	uint32_t lifetime;             /* then a bounce */
+	uint32_t bounce_lifetime;      /* for null-sender mail */
+	uint32_t warn_after;           /* delay warning to the sender; 0: none */
+	uint32_t hold_lifetime;
+	uint64_t min_free, memory_max, memory_total, cache;
+};
+
+struct settings {
+	const char *path;      /* the file */
+	const char *hostname;
+	const char *state;     /* folder */
+	const char *user;      /* the worker's account; default "tmail" where it exists, else "nobody" */
+	unsigned threads;
+	struct listener_settings *listener;
+	unsigned listener_count;
+	struct tls_settings tls;
+	struct limit_settings limits;
+	struct {
+		const char *socket; /* default RUNDIR/admin.sock or STATE/admin.sock */
+		unsigned mode;      /* permissions, default 0600 */
+	} admin;
+	struct {
+		const char *to;     /* "stderr" or a file's path */
+		enum log_level level;
+	} log;
+	struct network *relay_from;
+	unsigned relay_from_count;
+	struct route_settings *route; /* domains and routes in order of the file */
+	unsigned route_count;
+	struct queue_settings queue;
+	struct arena *arena;   /* everything above */
+};
+
+/* Reads PATH (NULL: the embedded defaults of the demonstration, see settings_demo()). Every error found is
+ * appended to ERRORS as "file:line: what is wrong, what is allowed\n"; -1 if there was one. */
+int settings_load(struct settings **settings, const char *path, struct buf *errors);
+void settings_free(struct settings **settings);
+
+/* The configuration `contrib/quickstart` runs on: 127.0.0.1:2525 in front of 127.0.0.1:2526. */
+extern const char settings_demo[];
+
+/* The route of a recipient, most specific first: an exact "user@dom", then "@dom", then "@.dom" (longest first),
+ * then a domain block, then a `route` without a recipient; among equals one that matches the sender too, then the
+ * order of the file. ADDRESS and SENDER without angle brackets. NULL: no route (550 5.4.4). */
+const struct route_settings *settings_route(const struct settings *s, const char *sender, const char *address);
+
+/* By the key the spool kept; NULL when the configuration has it no more. */
+const struct route_settings *settings_route_by_key(const struct settings *s, const char *key);
+
+/* Is the domain one of a `domain` block (mail for it is accepted from anyone)? */
+bool settings_is_ours(const struct settings *s, const char *domain);
+
+/* Is the client in relay_from? */
+bool settings_may_relay(const struct settings *s, const struct addr *client);
+
+#endif

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+libtmail_la_SOURCES += \
+	src/util/arena.c src/util/arena.h \
+	src/util/buf.c src/util/buf.h \
+	src/util/check.c src/util/check.h \
+	src/util/clock.c src/util/clock.h \
+	src/util/crc32c.c src/util/crc32c.h \
+	src/util/err.c src/util/err.h \
+	src/util/file.c src/util/file.h \
+	src/util/list.h \
+	src/util/map.c src/util/map.h \
+	src/util/random.c src/util/random.h \
+	src/util/str.c src/util/str.h

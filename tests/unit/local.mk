@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+# One cmocka program a module: tests/unit/test_NAME.c. A module adds three lines here.
+unit_libs = libtmail.la $(CMOCKA_LIBS)
+unit_tests =
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+endif
+
+unit_tests += tests/unit/test_util
+tests_unit_test_util_SOURCES = tests/unit/test_util.c
+tests_unit_test_util_LDADD = $(unit_libs)
