@@ -23,7 +23,7 @@ struct disk; /* the system calls, replaceable by tests: spool/disk.h */
 typedef uint64_t log_pos;
 #define LOG_POS_SEGMENT(pos) ((uint32_t)((pos) >> 32))
 
-struct log_record {
+struct spool_record {
 	uint8_t type;
 	const void *head;
 	uint32_t head_len;          /* at most 1 MiB */
@@ -34,7 +34,7 @@ struct log_record {
 };
 
 struct log_unit {
-	struct log_record *record;
+	struct spool_record *record;
 	unsigned count;
 };
 

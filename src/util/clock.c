@@ -39,6 +39,16 @@ clock_wall(void)
 	return (int64_t)time(NULL) + wall_offset;
 }
 
+int64_t
+clock_wall_ms(void)
+{
+	struct timespec t;
+
+	pthread_once(&offset_once, read_offset);
+	clock_gettime(CLOCK_REALTIME, &t);
+	return ((int64_t)t.tv_sec + wall_offset) * 1000 + t.tv_nsec / 1000000;
+}
+
 /* Month and day names are the protocol's, not the locale's. */
 void
 clock_rfc5322(int64_t wall, char *out, size_t size)

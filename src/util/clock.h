@@ -15,6 +15,9 @@ uint64_t clock_us(void);
 /* Wall clock, seconds since the epoch. Shifted by TMAIL_TEST_CLOCK_OFFSET seconds (tests only). */
 int64_t clock_wall(void);
 
+/* The same in milliseconds. */
+int64_t clock_wall_ms(void);
+
 /* RFC 5322 3.3 date-time in local time, as "Sun, 22 Nov 2026 09:26:38 +0100". OUT holds 32 bytes at least. */
 void clock_rfc5322(int64_t wall, char *out, size_t size);
 

@@ -8,6 +8,7 @@ libtmail_la_SOURCES += \
 	src/util/err.c src/util/err.h \
 	src/util/file.c src/util/file.h \
 	src/util/list.h \
+	src/util/log.c src/util/log.h \
 	src/util/map.c src/util/map.h \
 	src/util/random.c src/util/random.h \
 	src/util/str.c src/util/str.h

@@ -26,11 +26,12 @@ enum log_level {
 	LOG_DEBUG
 };
 
-/* Records are cut at this many bytes. */
-enum { LOG_RECORD_MAX = 2048 };
+/* Records are cut at LOG_RECORD_MAX bytes, line end included; one value at LOG_VALUE_MAX as written, then "...". */
+enum { LOG_RECORD_MAX = 2048, LOG_VALUE_MAX = 768 };
 
 struct log_record {
 	bool live; /* false: below the level, every call is a no-op */
+	bool cut;  /* something did not fit: the record ends in truncated=yes */
 	size_t len;
 	char text[LOG_RECORD_MAX];
 };
@@ -49,11 +50,16 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...) __
 bool log_wants(enum log_level level);
 
 /* Where records go. Until log_open() they are written to standard error at once.
- * FD is borrowed: standard error or a file opened for appending. Starts the writer thread. */
+ * FD is borrowed: standard error or a file opened for appending. Starts the writer thread. Called again it changes
+ * FD and LEVEL (a rotated log file); the old descriptor may be closed afterwards. */
 int log_open(int fd, enum log_level level, struct err *err);
 
-/* Writes what the ring holds and stops the writer thread. */
+/* Writes what the ring holds and stops the writer thread; gives up after 2 s on a reader that does not read. Records
+ * go to standard error again. */
 void log_close(void);
+
+/* The level as records name it: "error", "warn", "info", "debug". */
+const char *log_level_name(enum log_level level);
 
 /* After fork() in the child: forget the parent's writer thread. */
 void log_after_fork(void);

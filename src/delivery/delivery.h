@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Delivery: takes what the spool says is due to its next hops, retries, gives up, reports.
+ *
+ * A queue of the spool (one route's key) has a `site` here, owned by the queue's loop: its next hops with their
+ * health, their kept connections and how many there may be. Nothing of a site is touched by another thread. */
+#ifndef TMAIL_DELIVERY_DELIVERY_H
+#define TMAIL_DELIVERY_DELIVERY_H
+
+#include "net/addr.h"
+#include "net/loop.h"
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct delivery;
+struct queue;
+struct settings;
+struct spool;
+
+struct delivery_config {
+	const struct settings *settings; /* borrowed until delivery_free() */
+	struct spool *spool;
+	struct loop **loops;             /* the array is copied */
+	unsigned loop_count;
+};
+
+/* Before loops run. Makes the TLS contexts connections need (reads the roots for `tls = verify`). */
+int delivery_new(struct delivery **d, const struct delivery_config *config, struct err *err);
+
+/* The call-back for spool_start(), with the delivery as ARG: QUEUE has something due. On the queue's loop; does
+ * little: the work begins in a later turn of the loop. */
+void delivery_ready(struct queue *queue, void *arg);
+
+/* Any thread, once: no new attempts; transactions that run end, then every connection says QUIT and closes. */
+void delivery_drain(struct delivery *d);
+
+/* Any thread, loops still running, after delivery_drain(): what still runs is broken off. Messages in flight go
+ * back as they were; one whose final dot was sent may arrive twice. */
+void delivery_abort(struct delivery *d);
+
+/* Any thread: connections that exist and other work under way. 0 after a drain: loops may end. */
+unsigned delivery_active(const struct delivery *d);
+
+/* After the loops have ended. */
+void delivery_free(struct delivery **d);
+
+/* ---- numbers, for `tmail status` and `tmail queue why` ---- */
+
+enum hop_state {
+	HOP_UNUSED = 1, /* configured, nothing was sent there since the start */
+	HOP_ALIVE,
+	HOP_DEAD,       /* not tried before dead_until */
+	HOP_PROBING,    /* was dead; one connection is finding out */
+};
+
+enum { HOP_ERROR_TEXT = 256 };
+
+struct hop_status {
+	char key[128];           /* the queue's key: "domain:NAME" or "route:NAME" */
+	char hop[ADDR_TEXT];
+	unsigned weight;
+	bool backup;
+	enum hop_state state;
+	int64_t dead_until;      /* wall seconds; 0 unless HOP_DEAD */
+	unsigned failures;       /* in a row */
+	unsigned connections;    /* open or opening */
+	unsigned idle;           /* of them */
+	unsigned limit;          /* connections allowed now (adaptive) */
+	unsigned limit_max;      /* the configuration's `connections` */
+	uint64_t delivered, deferred, refused; /* recipients, since the start */
+	int64_t error_at;        /* wall seconds; 0: never */
+	char error[HOP_ERROR_TEXT]; /* the last failure of the hop itself, or "" */
+};
+
+/* Control thread: calls FN for every next hop of the configuration, route by route. Waits for the loops to answer,
+ * at most TIMEOUT_MS each; -1 when one did not (its hops are missing). */
+int delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct hop_status *hop, void *arg),
+    void *arg);
+
+/* "alive", "dead", ... */
+const char *hop_state_name(enum hop_state state);
+
+#endif

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+#include "util/log.h"
+#include "util/check.h"
+#include "util/clock.h"
+#include "util/str.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	RING_SIZE = 4 << 20, /* a power of two */
+	BATCH_MS = 10,       /* a line waits at most this long, so that a busy server writes large pieces */
+	RETRY_MS = 1000,     /* between attempts while the file cannot be written */
+	GIVE_UP_MS = 2000,   /* log_close() and log_open() wait at most this long for a stuck reader */
+	PIPE_PIECE = 4096,   /* what a pipe that polls writable takes without blocking */
+};
+
+#define TRUNCATED " truncated=yes"
+
+/* Positions grow without end; the ring's index is position % RING_SIZE. Everything is under LOCK but the atomics. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t wake; /* to the writer */
+	pthread_cond_t done; /* from the writer: a batch is written */
+	pthread_t thread;
+	bool open, stop, idle, writing;
+	bool piecemeal; /* FD is no regular file */
+	int fd;
+	size_t head, tail;
+	uint64_t reported;           /* of lost, already told in the log itself */
+	_Atomic uint64_t lost;
+	_Atomic uint64_t give_up_at; /* clock_ms(); 0: never */
+	_Atomic int level;
+	char *ring;
+} lg = { .lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO };
+
+const char *
+log_level_name(enum log_level level)
+{
+	static const char *const name[] = { "none", "error", "warn", "info", "debug" };
+
+	return name[level <= LOG_DEBUG ? level : 0];
+}
+
+bool
+log_wants(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&lg.level, memory_order_relaxed);
+}
+
+uint64_t
+log_lost(void)
+{
+	return atomic_load_explicit(&lg.lost, memory_order_relaxed);
+}
+
+/* Room that is always left for the end of the record. */
+static size_t
+room(const struct log_record *r)
+{
+	const size_t tail = sizeof TRUNCATED; /* its terminator pays for the line end */
+
+	return r->len + tail >= sizeof r->text ? 0 : sizeof r->text - tail - r->len;
+}
+
+static void
+put(struct log_record *r, const void *p, size_t n)
+{
+	if (n > room(r)) {
+		r->cut = true;
+		return;
+	}
+	memcpy(r->text + r->len, p, n);
+	r->len += n;
+}
+
+/* " key=", or nothing at all when the record is full: a key without its value would mislead. */
+static bool
+put_key(struct log_record *r, const char *key)
+{
+	size_t n = strlen(key);
+
+	if (!r->live || r->cut)
+		return false;
+	if (n + 2 + 20 > room(r)) { /* the longest number fits behind it */
+		r->cut = true;
+		return false;
+	}
+	r->text[r->len++] = ' ';
+	memcpy(r->text + r->len, key, n);
+	r->len += n;
+	r->text[r->len++] = '=';
+	return true;
+}
+
+/* Two digits at a time would be faster still; the second is formatted once a second and thread. */
+static void
+put_time(struct log_record *r)
+{
+	static _Thread_local int64_t cached = INT64_MIN;
+	static _Thread_local char text[32];
+	int64_t now = clock_wall_ms(), sec = now / 1000;
+	unsigned ms = (unsigned)(now % 1000);
+	char *p = r->text;
+
+	if (sec != cached) {
+		clock_iso8601(sec, text, sizeof text);
+		cached = sec;
+	}
+	memcpy(p, text, 19);
+	p[19] = '.';
+	p[20] = (char)('0' + ms / 100);
+	p[21] = (char)('0' + ms / 10 % 10);
+	p[22] = (char)('0' + ms % 10);
+	p[23] = 'Z';
+	p[24] = ' ';
+	r->len = 25;
+}
+
+void
+log_begin(struct log_record *r, enum log_level level, const char *event)
+{
+	const char *name;
+
+	r->live = log_wants(level);
+	if (!r->live)
+		return;
+	r->cut = false;
+	put_time(r);
+	name = log_level_name(level);
+	put(r, name, strlen(name));
+	put(r, " event=", 7);
+	put(r, event, strlen(event));
+}
+
+static bool
+is_bare(unsigned char c)
+{
+	return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+}
+
+/* One byte inside quotes; returns how many bytes that takes. */
+static size_t
+quote_byte(unsigned char c, char out[4])
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (c == '"' || c == '\\') {
+		out[0] = '\\';
+		out[1] = (char)c;
+		return 2;
+	}
+	if (c >= ' ' && c < 0x7f) {
+		out[0] = (char)c;
+		return 1;
+	}
+	out[0] = '\\';
+	out[1] = 'x';
+	out[2] = hex[c >> 4];
+	out[3] = hex[c & 15];
+	return 4;
+}
+
+static void
+put_quoted(struct log_record *r, const unsigned char *s, size_t n)
+{
+	size_t limit = room(r), i, k;
+	char *start = r->text + r->len, *p = start, piece[4];
+
+	if (limit > LOG_VALUE_MAX)
+		limit = LOG_VALUE_MAX;
+	else
+		r->cut = true; /* unless it turns out to fit */
+	*p++ = '"';
+	for (i = 0; i < n; i++) {
+		k = quote_byte(s[i], piece);
+		if ((size_t)(p - start) + k + 4 > limit)
+			break;
+		memcpy(p, piece, k);
+		p += k;
+	}
+	if (i < n) {
+		memcpy(p, "...", 3);
+		p += 3;
+	} else {
+		r->cut = false;
+	}
+	*p++ = '"';
+	r->len += (size_t)(p - start);
+}
+
+void
+log_bytes(struct log_record *r, const char *key, const void *p, size_t n)
+{
+	const unsigned char *s = p;
+	size_t i;
+
+	if (!put_key(r, key))
+		return;
+	for (i = 0; i < n && is_bare(s[i]); i++)
+		;
+	if (n > 0 && i == n && n <= LOG_VALUE_MAX && n <= room(r))
+		put(r, s, n);
+	else
+		put_quoted(r, s, n);
+}
+
+void
+log_str(struct log_record *r, const char *key, const char *value)
+{
+	if (r->live && value != NULL)
+		log_bytes(r, key, value, strlen(value));
+}
+
+void
+log_u64(struct log_record *r, const char *key, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+
+	if (!put_key(r, key))
+		return;
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	put(r, digits + at, sizeof digits - at);
+}
+
+void
+log_id(struct log_record *r, const char *key, uint64_t id)
+{
+	char text[ID_TEXT];
+
+	if (!put_key(r, key))
+		return;
+	id_text(id, text);
+	put(r, text, ID_TEXT - 1);
+}
+
+static void
+ring_put(const char *p, size_t n)
+{
+	size_t at = lg.head % RING_SIZE, first = RING_SIZE - at;
+
+	if (first > n)
+		first = n;
+	memcpy(lg.ring + at, p, first);
+	memcpy(lg.ring, p + first, n - first);
+	lg.head += n;
+}
+
+/* Only the first line after silence and the one that makes the ring half full wake the writer: no system call a
+ * record. */
+static void
+push(const char *p, size_t n)
+{
+	bool wake = false;
+	size_t used;
+
+	pthread_mutex_lock(&lg.lock);
+	if (!lg.open) {
+		pthread_mutex_unlock(&lg.lock);
+		while (write(STDERR_FILENO, p, n) < 0 && errno == EINTR)
+			;
+		return;
+	}
+	used = lg.head - lg.tail;
+	if (RING_SIZE - used < n) {
+		atomic_fetch_add_explicit(&lg.lost, 1, memory_order_relaxed);
+	} else {
+		ring_put(p, n);
+		wake = lg.idle || (used < RING_SIZE / 2 && used + n >= RING_SIZE / 2);
+		lg.idle = false;
+	}
+	pthread_mutex_unlock(&lg.lock);
+	if (wake)
+		pthread_cond_signal(&lg.wake);
+}
+
+static void
+finish(struct log_record *r)
+{
+	if (r->cut) {
+		memcpy(r->text + r->len, TRUNCATED, sizeof TRUNCATED - 1);
+		r->len += sizeof TRUNCATED - 1;
+	}
+	r->text[r->len++] = '\n';
+}
+
+void
+log_end(struct log_record *r)
+{
+	if (!r->live)
+		return;
+	finish(r);
+	r->live = false;
+	push(r->text, r->len);
+}
+
+void
+log_event(enum log_level level, const char *event, const char *fmt, ...)
+{
+	struct log_record r;
+	char detail[1024];
+	va_list ap;
+
+	if (!log_wants(level))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof detail, fmt, ap);
+	va_end(ap);
+	log_begin(&r, level, event);
+	log_str(&r, "detail", detail);
+	log_end(&r);
+}
+
+/* False when the descriptor does not take bytes and nobody can wait any longer. */
+static bool
+wait_writable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	uint64_t end;
+
+	for (;;) {
+		if (poll(&p, 1, 100) > 0)
+			return true;
+		end = atomic_load(&lg.give_up_at);
+		if (end != 0 && clock_ms() >= end)
+			return false;
+	}
+}
+
+/* Writer only, without the lock. Returns how many bytes went out. */
+static size_t
+write_some(int fd, bool piecemeal, const char *p, size_t n)
+{
+	size_t done = 0, piece;
+	ssize_t r;
+
+	while (done < n) {
+		piece = n - done;
+		if (piecemeal) {
+			if (!wait_writable(fd))
+				break;
+			if (piece > PIPE_PIECE)
+				piece = PIPE_PIECE;
+		}
+		r = write(fd, p + done, piece);
+		if (r < 0 && errno != EINTR && errno != EAGAIN)
+			break;
+		if (r > 0)
+			done += (size_t)r;
+	}
+	return done;
+}
+
+static void
+count_lost(const char *p, size_t n)
+{
+	uint64_t lines = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		lines += p[i] == '\n';
+	atomic_fetch_add_explicit(&lg.lost, lines, memory_order_relaxed);
+}
+
+/* Bytes from POS to the ring's edge or END. False when they could not be written: their lines are counted as lost. */
+static bool
+write_span(int fd, bool piecemeal, size_t pos, size_t end)
+{
+	size_t at = pos % RING_SIZE, n = end - pos, done;
+
+	if (n > RING_SIZE - at)
+		n = RING_SIZE - at;
+	if (n == 0)
+		return true;
+	done = write_some(fd, piecemeal, lg.ring + at, n);
+	count_lost(lg.ring + at + done, n - done);
+	return done == n;
+}
+
+static bool
+write_notice(int fd, bool piecemeal, uint64_t lost, uint64_t total)
+{
+	struct log_record r;
+
+	log_begin(&r, LOG_ERROR, "log_lines_lost");
+	if (!r.live)
+		return true;
+	log_u64(&r, "lost", lost);
+	log_u64(&r, "lost_in_all", total);
+	finish(&r);
+	return write_some(fd, piecemeal, r.text, r.len) == r.len;
+}
+
+/* With the lock held, given up while writing. False when nothing can be written at the moment. */
+static bool
+flush(void)
+{
+	size_t from = lg.tail, to = lg.head, edge = from + (RING_SIZE - from % RING_SIZE);
+	bool piecemeal = lg.piecemeal, ok;
+	uint64_t lost;
+	int fd = lg.fd;
+
+	lg.writing = true;
+	pthread_mutex_unlock(&lg.lock);
+	ok = write_span(fd, piecemeal, from, to);
+	if (to > edge)
+		ok = write_span(fd, piecemeal, edge, to) && ok;
+	lost = log_lost();
+	if (ok && lost != lg.reported) {
+		ok = write_notice(fd, piecemeal, lost - lg.reported, lost);
+		if (ok)
+			lg.reported = lost; /* only this thread uses it while it runs */
+	}
+	pthread_mutex_lock(&lg.lock);
+	lg.tail = to;
+	lg.writing = false;
+	pthread_cond_broadcast(&lg.done);
+	return ok;
+}
+
+static void
+wait_ms(unsigned ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&lg.wake, &lg.lock, &t);
+}
+
+static void *
+writer(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&lg.lock);
+	for (;;) {
+		while (lg.head == lg.tail && log_lost() == lg.reported && !lg.stop) {
+			lg.idle = true;
+			pthread_cond_wait(&lg.wake, &lg.lock);
+		}
+		if (lg.head == lg.tail && log_lost() == lg.reported)
+			break;
+		if (!lg.stop && lg.head - lg.tail < RING_SIZE / 2)
+			wait_ms(BATCH_MS);
+		if (flush())
+			continue;
+		if (lg.stop)
+			break;
+		wait_ms(RETRY_MS);
+	}
+	pthread_mutex_unlock(&lg.lock);
+	return NULL;
+}
+
+static void
+prepare_conds(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&lg.wake, &attr);
+	pthread_cond_init(&lg.done, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static int
+start_writer(struct err *err)
+{
+	sigset_t all, old;
+	int rc;
+
+	prepare_conds();
+	if (lg.ring == NULL)
+		lg.ring = xmalloc(RING_SIZE);
+	lg.stop = lg.idle = lg.writing = false;
+	lg.head = lg.tail = 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&lg.thread, NULL, writer, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc != 0) {
+		errno = rc;
+		return err_sys(err, "cannot start the log's writer thread");
+	}
+	lg.open = true;
+	return 0;
+}
+
+int
+log_open(int fd, enum log_level level, struct err *err)
+{
+	struct stat st;
+	int rc = 0;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "cannot log to descriptor %d", fd);
+	pthread_mutex_lock(&lg.lock);
+	atomic_store(&lg.level, (int)level);
+	lg.fd = fd;
+	lg.piecemeal = !S_ISREG(st.st_mode);
+	if (!lg.open) {
+		rc = start_writer(err);
+	} else {
+		atomic_store(&lg.give_up_at, clock_ms() + GIVE_UP_MS);
+		while (lg.writing)
+			pthread_cond_wait(&lg.done, &lg.lock);
+	}
+	atomic_store(&lg.give_up_at, 0);
+	pthread_mutex_unlock(&lg.lock);
+	return rc;
+}
+
+void
+log_close(void)
+{
+	pthread_mutex_lock(&lg.lock);
+	if (!lg.open) {
+		pthread_mutex_unlock(&lg.lock);
+		return;
+	}
+	lg.stop = true;
+	lg.open = false;
+	atomic_store(&lg.give_up_at, clock_ms() + GIVE_UP_MS);
+	pthread_mutex_unlock(&lg.lock);
+	pthread_cond_signal(&lg.wake);
+	pthread_join(lg.thread, NULL);
+	atomic_store(&lg.give_up_at, 0);
+}
+
+void
+log_after_fork(void)
+{
+	/* The lock may have been held by a thread that does not exist here. What the ring held is the parent's. */
+	pthread_mutex_init(&lg.lock, NULL);
+	lg.open = lg.stop = lg.idle = lg.writing = false;
+	lg.head = lg.tail = 0;
+	lg.reported = log_lost();
+	atomic_store(&lg.give_up_at, 0);
+}
