@@ -4,6 +4,8 @@
 #ifndef TMAIL_SPOOL_MESSAGE_H
 #define TMAIL_SPOOL_MESSAGE_H
 
+#include "mail/params.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,14 +22,11 @@ enum message_flag {
 	MESSAGE_SMTPUTF8 = 1 << 4,
 };
 
-/* RFC 3461 NOTIFY; 0: not given. */
-enum notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
-
 struct recipient {
 	const char *address; /* without angle brackets, as given */
 	const char *orcpt;   /* RFC 3461 ORCPT as given, or NULL */
 	uint16_t group;      /* index into message->group: which next-hop key it goes to */
-	uint8_t notify;
+	uint8_t notify;      /* enum notify of mail/params.h */
 };
 
 /* A piece of content. Pieces follow each other; a line may span two. */
