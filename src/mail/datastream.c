@@ -344,9 +344,10 @@ datastream_feed(struct datastream *d, char *data, size_t n, size_t *used)
 		else
 			step(d, &c);
 	}
-	keep(&c, c.p);
+	/* Before bytes are moved: it reads them. */
 	if (d->state == STATE_TEXT)
 		suspend_line(d, &c);
+	keep(&c, c.p);
 	*used = (size_t)(c.p - data);
 	d->size += (uint64_t)(c.out - data);
 	return (size_t)(c.out - data);
