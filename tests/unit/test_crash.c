@@ -33,6 +33,8 @@ struct rec {
 	uint64_t failed;      /* the append answered -1 */
 	uint64_t durable;     /* a sync covering it answered 0 */
 	uint64_t free_started, freed;
+	bool failed_once;
+	bool sticky;          /* when its append failed, the disk went on failing */
 	bool doubtful;        /* unsynced in a segment that broke: it may be listed and unreadable */
 	log_pos pos;          /* in the life that runs */
 	bool seen, read;
@@ -232,16 +234,18 @@ adopt(struct world *w)
 
 /* ---- promises ---- */
 
-/* Was R's failed append followed by one that is durable at CUT, and still there? Then R's must not be found. */
+/* R's append failed before CUT. May it be found? Not when the disk took the index that leaves it out; else not when
+ * the append that got its number is durable and still there. */
 static bool
 overruled(const struct world *w, const struct rec *r, uint64_t cut)
 {
 	uint32_t i;
 
+	if (!r->sticky)
+		return true;
 	for (i = r->id + 1; i < w->count; i++)
-		if (w->rec[i].life == r->life && w->rec[i].call > r->call && w->rec[i].durable <= cut &&
-		    w->rec[i].free_started > cut)
-			return true;
+		if (w->rec[i].life == r->life && w->rec[i].call > r->call && w->rec[i].failed == NEVER)
+			return w->rec[i].durable <= cut && w->rec[i].free_started > cut;
 	return false;
 }
 
@@ -296,7 +300,8 @@ check_promises_rotten(struct world *w, uint64_t cut)
 	for (i = 0; i < w->count; i++) {
 		const struct rec *r = &w->rec[i];
 
-		if (r->seen && (r->started > cut || r->started == NEVER || r->freed <= cut))
+		/* Damage in the index that leaves a failed append out, on top of the failure, is one fault too many. */
+		if (r->seen && !r->failed_once && (r->started > cut || r->started == NEVER || r->freed <= cut))
 			broken_promise(w, "record %u is found, but was gone or never there", i);
 		if (!must_be_found(r, cut) || (r->seen && r->read))
 			continue;
@@ -390,8 +395,9 @@ step_append(struct world *w, struct simdisk *s)
 	rc = spool_log_append(w->log, unit, units, room, sync, &broken, &err);
 	for (i = first; i < w->count; i++) {
 		w->rec[i].started = start;
+		w->rec[i].sticky = w->sticky;
 		if (rc < 0)
-			w->rec[i].failed = simdisk_now(s);
+			w->rec[i].failed = simdisk_now(s), w->rec[i].failed_once = true;
 		else
 			w->rec[i].pos = record[i - first].pos;
 	}
@@ -510,7 +516,10 @@ static void
 live(struct world *w, struct simdisk *s)
 {
 	static const int errors[] = { EIO, ENOSPC };
-	unsigned i, fault = w->faults ? (unsigned)below(w, STEPS) : STEPS;
+	unsigned i, fault;
+
+	w->sticky = false;
+	fault = w->faults ? (unsigned)below(w, STEPS) : STEPS;
 
 	for (i = 0; i < STEPS; i++) {
 		if (i == fault) {
@@ -636,10 +645,14 @@ settle(struct world *w, bool same_disk, uint64_t now)
 				r->free_started = 0;
 			if (r->freed > now)
 				r->freed = now;
-		} else if (r->durable > now)
+		} else if (r->failed != NEVER)
+			r->doubtful = true; /* a sync of it may have failed: read from memory, it may not be on the disk */
+		else if (r->durable > now && !r->doubtful)
 			r->durable = now;
 		if (r->seen)
 			r->failed = NEVER;
+		if (!same_disk)
+			r->doubtful = false;
 		if (!r->seen)
 			r->pos = 0;
 	}
