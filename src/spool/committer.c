@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "spool/committer.h"
-#include "spool/encode.h"
+#include "spool/parcel.h"
 #include "spool/record.h"
 #include "util/check.h"
 #include "util/clock.h"
@@ -35,7 +35,7 @@ struct committer {
 	uint64_t look_at;           /* clock_ms(), 0: nothing to look at */
 	bool unsynced;              /* something was appended since the last sync */
 	uint32_t current;
-	struct batch batch;
+	struct parcel parcel;
 	struct outbox *outbox;      /* one for each port */
 };
 
@@ -255,7 +255,7 @@ note_synced(struct committer *c)
 }
 
 static void
-succeed(struct committer *c, struct batch *b)
+succeed(struct committer *c, struct parcel *b)
 {
 	struct index *ix = &c->spool->index;
 	unsigned i;
@@ -300,7 +300,7 @@ refuse(struct committer *c, struct job *job, const struct err *err)
 
 /* New mail is refused; what must not be lost is written again later, in the same order. */
 static void
-fail(struct committer *c, struct batch *b, const struct err *err)
+fail(struct committer *c, struct parcel *b, const struct err *err)
 {
 	struct job *job;
 	unsigned i;
@@ -319,13 +319,13 @@ fail(struct committer *c, struct batch *b, const struct err *err)
 /* ---- writing ---- */
 
 static int
-append(struct committer *c, struct batch *b, struct err *err)
+append(struct committer *c, struct parcel *b, struct err *err)
 {
 	struct spool *spool = c->spool;
 	uint64_t began = clock_us();
 	uint32_t broken = 0;
 
-	batch_seal(b);
+	parcel_seal(b);
 	if (spool_log_append(spool->log, b->log, b->units, b->messages ? LOG_ROOM_MESSAGES : LOG_ROOM_RESERVE, b->sync,
 	    &broken, err) < 0) {
 		note_failure(c, broken, err);
@@ -344,13 +344,13 @@ append(struct committer *c, struct batch *b, struct err *err)
 
 /* The disk has no room for mail, but two segments are kept for what is known of mail already accepted. */
 static void
-write_states_alone(struct committer *c, struct batch *b, struct err *err)
+write_states_alone(struct committer *c, struct parcel *b, struct err *err)
 {
-	struct batch rest;
+	struct parcel rest;
 	struct job *job;
 	unsigned i;
 
-	batch_init(&rest);
+	parcel_init(&rest);
 	for (i = 0; i < b->units; i++) {
 		job = b->unit[i].job;
 		if (job->kind == JOB_COMMIT)
@@ -358,18 +358,18 @@ write_states_alone(struct committer *c, struct batch *b, struct err *err)
 		else if (job->message != NULL)
 			append_job(&c->again_last, job);
 		else
-			batch_add(&rest, job);
+			parcel_add(&rest, job);
 	}
 	look_within(c, AGAIN_MS);
 	if (rest.units > 0 && append(c, &rest, err) == 0)
 		succeed(c, &rest);
 	else
 		fail(c, &rest, err);
-	batch_fini(&rest);
+	parcel_fini(&rest);
 }
 
 static void
-write_batch(struct committer *c, struct batch *b)
+write_parcel(struct committer *c, struct parcel *b)
 {
 	struct err err = { 0 };
 
@@ -381,28 +381,28 @@ write_batch(struct committer *c, struct batch *b)
 		write_states_alone(c, b, &err);
 	else
 		fail(c, b, &err);
-	batch_clear(b);
+	parcel_clear(b);
 }
 
 static void
 write_jobs(struct committer *c, struct job *jobs)
 {
-	const uint64_t max = c->spool->message_max * 2;
-	struct batch *b = &c->batch;
+	const uint64_t max = spool_log_append_max(c->spool->log) / 2;
+	struct parcel *b = &c->parcel;
 	struct job *job, *next;
 
 	for (job = jobs; job != NULL; job = next) {
 		next = job->next;
 		if (job->kind == JOB_BARRIER) {
-			write_batch(c, b);
+			write_parcel(c, b);
 			tell(c, job, 0);
 			continue;
 		}
-		if (b->units > 0 && (b->bytes + batch_size_of(job) > max || b->units >= BATCH_UNITS))
-			write_batch(c, b);
-		batch_add(b, job);
+		if (b->units > 0 && (b->bytes + parcel_size_of(job) > max || b->units >= PARCEL_UNITS))
+			write_parcel(c, b);
+		parcel_add(b, job);
 	}
-	write_batch(c, b);
+	write_parcel(c, b);
 }
 
 /* What failed before comes first, so that an entry's records keep their order. */
@@ -495,13 +495,13 @@ probe(struct committer *c)
 {
 	struct err err;
 
-	batch_add_probe(&c->batch);
-	if (append(c, &c->batch, &err) == 0) {
+	parcel_add_probe(&c->parcel);
+	if (append(c, &c->parcel, &err) == 0) {
 		pthread_mutex_lock(&c->spool->index.lock);
-		index_usage(&c->spool->index, LOG_POS_SEGMENT(c->batch.record[0].pos));
+		index_usage(&c->spool->index, LOG_POS_SEGMENT(c->parcel.record[0].pos));
 		pthread_mutex_unlock(&c->spool->index.lock);
 	}
-	batch_clear(&c->batch);
+	parcel_clear(&c->parcel);
 }
 
 static void
@@ -580,7 +580,7 @@ committer_start(struct spool *spool, struct err *err)
 		c->outbox[i].last = &c->outbox[i].first;
 		list_init(&c->outbox[i].arrivals);
 	}
-	batch_init(&c->batch);
+	parcel_init(&c->parcel);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -610,7 +610,7 @@ committer_stop(struct spool *spool)
 	pthread_join(c->thread, NULL);
 	pthread_cond_destroy(&c->more);
 	pthread_mutex_destroy(&c->lock);
-	batch_fini(&c->batch);
+	parcel_fini(&c->parcel);
 	free(c->outbox);
 	free(c);
 	spool->committer = NULL;

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_SEGMENT = 64 << 20 };
-
 /* ---- opening and closing ---- */
 
 static int
@@ -21,6 +19,7 @@ open_parts(struct spool *s, struct err *err)
 	struct log_config config = {
 		.path = s->path,
 		.segment_size = s->config.segment_size,
+		.min_free = s->config.min_free,
 		.discard = s->config.discard,
 		.disk = s->config.disk,
 	};
@@ -29,6 +28,9 @@ open_parts(struct spool *s, struct err *err)
 	if (spool_log_open(&s->log, &config, err) < 0)
 		return -1;
 	s->epoch = spool_log_epoch(s->log);
+	s->message_max = spool_log_append_max(s->log) / 4;
+	if (s->config.memory_max < s->message_max)
+		s->message_max = s->config.memory_max;
 	/* 24 bits of epoch, 40 of counter: a restart a second for half a year, and years of mail in one life. */
 	if (s->epoch >= 1u << 24)
 		return err_set(err, "%s has seen too many restarts: move what is in it to a new spool", s->path);
@@ -46,12 +48,10 @@ int
 spool_open(struct spool **spool, const struct spool_config *config, struct err *err)
 {
 	struct spool *s = xcalloc(1, sizeof *s);
-	uint64_t segment = config->segment_size ? config->segment_size : DEFAULT_SEGMENT;
 
 	check(config->loop_count > 0 && config->loop_count < LOOP_NONE);
 	s->config = *config;
 	s->path = xstrdup(config->path);
-	s->message_max = config->memory_max < segment / 4 ? config->memory_max : segment / 4;
 	index_init(&s->index);
 	if (open_parts(s, err) < 0) {
 		spool_close(&s);

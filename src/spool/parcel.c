@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "spool/encode.h"
+#include "spool/parcel.h"
 #include "spool/record.h"
 #include "util/arena.h"
 #include "util/check.h"
@@ -10,15 +10,15 @@
 enum { ARENA_FIRST = 64 * 1024, OVERHEAD = 128 };
 
 void
-batch_init(struct batch *b)
+parcel_init(struct parcel *b)
 {
 	memset(b, 0, sizeof *b);
 }
 
 void
-batch_fini(struct batch *b)
+parcel_fini(struct parcel *b)
 {
-	batch_clear(b);
+	parcel_clear(b);
 	buf_fini(&b->head);
 	buf_fini(&b->envelope);
 	free(b->unit);
@@ -27,7 +27,7 @@ batch_fini(struct batch *b)
 }
 
 void
-batch_clear(struct batch *b)
+parcel_clear(struct parcel *b)
 {
 	arena_free(&b->arena);
 	b->units = b->records = 0;
@@ -36,7 +36,7 @@ batch_clear(struct batch *b)
 }
 
 uint64_t
-batch_size_of(const struct job *job)
+parcel_size_of(const struct job *job)
 {
 	uint64_t n = OVERHEAD + job->state_len + job->rcpts_head_len + job->rcpts_len;
 
@@ -46,7 +46,7 @@ batch_size_of(const struct job *job)
 }
 
 static void *
-keep(struct batch *b, const void *p, size_t n)
+keep(struct parcel *b, const void *p, size_t n)
 {
 	void *copy;
 
@@ -58,7 +58,7 @@ keep(struct batch *b, const void *p, size_t n)
 }
 
 static struct unit *
-add_unit(struct batch *b, struct job *job)
+add_unit(struct parcel *b, struct job *job)
 {
 	struct unit *u;
 
@@ -76,7 +76,7 @@ add_unit(struct batch *b, struct job *job)
 
 /* HEAD stays where it is until the batch is cleared. */
 static struct spool_record *
-add_record(struct batch *b, enum record_type type, const void *head, size_t head_len)
+add_record(struct parcel *b, enum record_type type, const void *head, size_t head_len)
 {
 	struct spool_record *r;
 
@@ -95,7 +95,7 @@ add_record(struct batch *b, enum record_type type, const void *head, size_t head
 }
 
 static void
-set_body(struct batch *b, struct spool_record *r, const struct iovec *iov, unsigned count, uint64_t len)
+set_body(struct parcel *b, struct spool_record *r, const struct iovec *iov, unsigned count, uint64_t len)
 {
 	r->body = iov;
 	r->body_count = count;
@@ -104,7 +104,7 @@ set_body(struct batch *b, struct spool_record *r, const struct iovec *iov, unsig
 }
 
 static void
-add_message(struct batch *b, const struct message *m)
+add_message(struct parcel *b, const struct message *m)
 {
 	struct spool_record *r;
 	const struct chunk *c;
@@ -133,7 +133,7 @@ add_message(struct batch *b, const struct message *m)
 }
 
 static void
-add_body(struct batch *b, struct spool_record *r, const void *p, size_t n)
+add_body(struct parcel *b, struct spool_record *r, const void *p, size_t n)
 {
 	struct iovec iov = { .iov_base = (char *)(uintptr_t)p, .iov_len = n };
 
@@ -141,7 +141,7 @@ add_body(struct batch *b, struct spool_record *r, const void *p, size_t n)
 }
 
 static void
-add_state(struct batch *b, const struct job *job)
+add_state(struct parcel *b, const struct job *job)
 {
 	struct spool_record *r;
 	const char *at = job->data + job->state_len;
@@ -154,7 +154,7 @@ add_state(struct batch *b, const struct job *job)
 }
 
 static void
-add_done(struct batch *b, uint64_t id, uint16_t group)
+add_done(struct parcel *b, uint64_t id, uint16_t group)
 {
 	struct done_head d = { .id = id, .group = group };
 
@@ -164,7 +164,7 @@ add_done(struct batch *b, uint64_t id, uint16_t group)
 }
 
 void
-batch_add(struct batch *b, struct job *job)
+parcel_add(struct parcel *b, struct job *job)
 {
 	struct unit *u = add_unit(b, job);
 
@@ -179,7 +179,7 @@ batch_add(struct batch *b, struct job *job)
 }
 
 void
-batch_add_probe(struct batch *b)
+parcel_add_probe(struct parcel *b)
 {
 	add_unit(b, NULL);
 	b->head.len = 0;
@@ -189,7 +189,7 @@ batch_add_probe(struct batch *b)
 }
 
 void
-batch_seal(struct batch *b)
+parcel_seal(struct parcel *b)
 {
 	struct unit *u;
 	unsigned i;
