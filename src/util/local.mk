@@ -13,5 +13,9 @@ libtmail_la_SOURCES += \
 	src/util/list.h \
 	src/util/log.c src/util/log.h \
 	src/util/map.c src/util/map.h \
+	src/util/option.c src/util/option.h \
+	src/util/option_docs.c \
+	src/util/option_types.c \
 	src/util/random.c src/util/random.h \
-	src/util/str.c src/util/str.h
+	src/util/str.c src/util/str.h \
+	src/util/suggest.c src/util/suggest.h
