@@ -27,3 +27,7 @@ tests_unit_test_counters_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_conf
 tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
 tests_unit_test_conf_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_settings
+tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
+tests_unit_test_settings_LDADD = $(unit_libs)
