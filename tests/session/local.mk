@@ -4,3 +4,5 @@ TESTS += tests/session/session.test
 EXTRA_DIST += tests/session/session.test tests/session/run.py tests/session/harness.py tests/session/client.py \
 	tests/session/nexthop.py \
 	tests/session/test_harness.py tests/session/test_smoke.py
+EXTRA_DIST += tests/session/test_delivery_bounce.py tests/session/test_delivery_content.py \
+	tests/session/test_delivery_hops.py tests/session/test_delivery_replies.py tests/session/test_delivery_tls.py
