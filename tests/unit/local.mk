@@ -38,7 +38,7 @@ unit_tests += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c tests/unit/spool_rig.c tests/unit/spool_rig.h
 tests_unit_test_spool_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_spool_log
-tests_unit_test_spool_log_SOURCES = tests/unit/test_spool_log.c
+tests_unit_test_spool_log_SOURCES = tests/unit/test_spool_log.c tests/unit/log_rig.c tests/unit/log_rig.h
 tests_unit_test_spool_log_LDADD = $(unit_libs)
 
 # A disk in memory that loses what was not synced: for the log, and for the whole spool.
