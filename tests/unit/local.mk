@@ -75,3 +75,7 @@ unit_tests += tests/unit/test_trace
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_LDADD = $(unit_libs)
 EXTRA_DIST += tests/unit/dsn_summary.py
+
+unit_tests += tests/unit/test_log_faults
+tests_unit_test_log_faults_SOURCES = tests/unit/test_log_faults.c tests/unit/log_rig.c tests/unit/log_rig.h $(simdisk)
+tests_unit_test_log_faults_LDADD = $(unit_libs)

@@ -48,15 +48,20 @@ on_alarm(void *arg, const char *file, const char *what)
 }
 
 int
-rig_adopt(struct spool_log *log)
+rig_try_adopt(struct spool_log *log)
 {
 	struct err err;
-	int n;
 
 	memset(&seen, 0, sizeof seen);
-	n = spool_log_adopt(log, on_record, on_alarm, &seen, &err);
-	if (n < 0)
-		fail_msg("%s", err.text);
+	return spool_log_adopt(log, on_record, on_alarm, &seen, &err);
+}
+
+int
+rig_adopt(struct spool_log *log)
+{
+	int n = rig_try_adopt(log);
+
+	assert_true(n >= 0);
 	return n;
 }
 

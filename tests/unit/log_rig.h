@@ -31,6 +31,7 @@ struct spool_log *rig_open(const char *path, struct disk *disk, bool foreground)
 
 /* Adopts into seen; a failure ends the test. Returns the number of epochs. */
 int rig_adopt(struct spool_log *log);
+int rig_try_adopt(struct spool_log *log); /* -1: it failed */
 
 /* A unit of one record: number ID, BODY_LEN bytes. As spool_log_append(). */
 int rig_put(struct spool_log *log, uint32_t id, size_t body_len, enum log_room room, bool sync, log_pos *pos,
