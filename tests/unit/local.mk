@@ -23,3 +23,7 @@ tests_unit_test_net_LDADD = $(unit_libs) $(LIBEVENT_LIBS)
 unit_tests += tests/unit/test_counters
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
 tests_unit_test_counters_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_LDADD = $(unit_libs)
