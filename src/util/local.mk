@@ -5,6 +5,7 @@ libtmail_la_SOURCES += \
 	src/util/buf.c src/util/buf.h \
 	src/util/check.c src/util/check.h \
 	src/util/clock.c src/util/clock.h \
+	src/util/counters.c src/util/counters.h src/util/counters.def \
 	src/util/crc32c.c src/util/crc32c.h \
 	src/util/err.c src/util/err.h \
 	src/util/file.c src/util/file.h \

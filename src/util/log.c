@@ -2,6 +2,7 @@
 #include "util/log.h"
 #include "util/check.h"
 #include "util/clock.h"
+#include "util/counters.h"
 #include "util/str.h"
 
 #include <errno.h>
@@ -61,6 +62,13 @@ uint64_t
 log_lost(void)
 {
 	return atomic_load_explicit(&lg.lost, memory_order_relaxed);
+}
+
+static void
+add_lost(uint64_t lines)
+{
+	atomic_fetch_add_explicit(&lg.lost, lines, memory_order_relaxed);
+	counter_add(COUNTER_LOG_LINES_LOST, lines);
 }
 
 /* Room that is always left for the end of the record. */
@@ -276,7 +284,7 @@ push(const char *p, size_t n)
 	}
 	used = lg.head - lg.tail;
 	if (RING_SIZE - used < n) {
-		atomic_fetch_add_explicit(&lg.lost, 1, memory_order_relaxed);
+		add_lost(1);
 	} else {
 		ring_put(p, n);
 		wake = lg.idle || (used < RING_SIZE / 2 && used + n >= RING_SIZE / 2);
@@ -372,7 +380,7 @@ count_lost(const char *p, size_t n)
 
 	for (i = 0; i < n; i++)
 		lines += p[i] == '\n';
-	atomic_fetch_add_explicit(&lg.lost, lines, memory_order_relaxed);
+	add_lost(lines);
 }
 
 /* Bytes from POS to the ring's edge or END. False when they could not be written: their lines are counted as lost. */

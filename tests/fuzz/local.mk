@@ -1,1 +1,30 @@
 # SPDX-License-Identifier: MIT
+# One fuzz target a parser: tests/fuzz/fuzz_NAME.c defines LLVMFuzzerTestOneInput(), tests/fuzz/corpus/NAME/ holds
+# inputs worth keeping. `make check` replays the corpus through the target (tests/fuzz/replay.c is the main then).
+# With `CC=clang ./configure --enable-fuzzing --enable-asan --enable-ubsan` and `make fuzzers` the same targets are
+# libFuzzer programs:
+#
+#	tests/fuzz/fuzz_NAME -max_total_time=300 NEW_FOLDER tests/fuzz/corpus/NAME
+#
+# A target adds four lines here:
+#
+#	fuzz_targets += tests/fuzz/fuzz_NAME
+#	tests_fuzz_fuzz_NAME_SOURCES = tests/fuzz/fuzz_NAME.c $(fuzz_main)
+#	tests_fuzz_fuzz_NAME_LDADD = $(fuzz_libs)
+#	tests_fuzz_fuzz_NAME_LDFLAGS = $(fuzz_ldflags)
+fuzz_libs = libtmail.la
+fuzz_targets =
+EXTRA_DIST += tests/fuzz/corpus
+
+if FUZZING
+fuzz_main =
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+fuzz_main = tests/fuzz/replay.c
+fuzz_ldflags = $(AM_LDFLAGS)
+TESTS += $(fuzz_targets)
+endif
+check_PROGRAMS += $(fuzz_targets)
+
+.PHONY: fuzzers
+fuzzers: $(fuzz_targets)

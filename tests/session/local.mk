@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: MIT
+# Whole dialogues against the built programs. TMAIL_SESSION_ARGS: arguments for run.py, as "-k smoke".
+TESTS += tests/session/session.test
+EXTRA_DIST += tests/session/session.test tests/session/run.py tests/session/harness.py tests/session/client.py \
+	tests/session/nexthop.py \
+	tests/session/test_harness.py tests/session/test_smoke.py

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/listener.h"
+#include "net/loop_private.h"
+#include "util/check.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* At most this many a wake-up, so that a flood does not hold the loop; and the pause when descriptors ran out. */
+enum { ACCEPT_BATCH = 64, BACKLOG = 4096, PAUSE_MS = 100 };
+
+struct listener {
+	int fd;
+	struct loop **loops;
+	unsigned count, turn;
+	void (*connected)(int fd, const struct addr *peer, void *arg);
+	void *arg;
+	struct event *event;
+	struct timer pause;
+};
+
+/* A connection on its way to another loop. */
+struct arrival {
+	struct post post;
+	struct listener *listener;
+	int fd;
+	struct addr peer;
+};
+
+int
+listener_bind(const struct addr *a, struct err *err)
+{
+	int fd, one = 1, zero = 0;
+	char text[ADDR_TEXT];
+	bool any = a->u.sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->u.in6.sin6_addr);
+
+	fd = socket(a->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(err, "cannot make a socket for %s", addr_text(a, text));
+	if (a->u.sa.sa_family == AF_UNIX)
+		unlink(a->u.un.sun_path);
+	else
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (a->u.sa.sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &zero : &one, sizeof one);
+	if (bind(fd, &a->u.sa, a->len) < 0 || listen(fd, BACKLOG) < 0) {
+		err_sys(err, "cannot listen on %s", addr_text(a, text));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void
+on_arrival(struct post *post)
+{
+	struct arrival *a = list_entry(post, struct arrival, post);
+
+	a->listener->connected(a->fd, &a->peer, a->listener->arg);
+	free(a);
+}
+
+static void
+deal(struct listener *l, int fd, const struct addr *peer)
+{
+	struct loop *target = l->loops[l->turn++ % l->count];
+	struct arrival *a;
+
+	if (target == loop_current()) {
+		l->connected(fd, peer, l->arg);
+		return;
+	}
+	a = xmalloc(sizeof *a);
+	a->post.fn = on_arrival;
+	a->listener = l;
+	a->fd = fd;
+	a->peer = *peer;
+	loop_post(target, &a->post);
+}
+
+static void
+out_of_descriptors(struct listener *l)
+{
+	log_event(LOG_ERROR, "accept", "no descriptor for a new connection (%s): waiting %d ms; raise the limit of open files",
+	    strerror(errno), PAUSE_MS);
+	event_del(l->event);
+	timer_set(&l->pause, loop_now(l->loops[0]) + PAUSE_MS);
+}
+
+static void
+on_pause_over(struct timer *t)
+{
+	event_add(list_entry(t, struct listener, pause)->event, NULL);
+}
+
+static void
+on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+	struct addr peer;
+	int i, s, one = 1;
+
+	(void)what;
+	loop_touch(l->loops[0]);
+	for (i = 0; i < ACCEPT_BATCH; i++) {
+		memset(&peer, 0, sizeof peer);
+		peer.len = sizeof peer.u;
+		s = accept4((int)fd, &peer.u.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (s < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+				out_of_descriptors(l);
+			else if (errno == EINTR || errno == ECONNABORTED)
+				continue;
+			return;
+		}
+		if (peer.u.sa.sa_family != AF_UNIX)
+			setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+		addr_unmap(&peer);
+		deal(l, s, &peer);
+	}
+}
+
+struct listener *
+listener_new(int fd, struct loop **loops, unsigned count,
+    void (*connected)(int fd, const struct addr *peer, void *arg), void *arg)
+{
+	struct listener *l = xcalloc(1, sizeof *l);
+
+	l->fd = fd;
+	l->loops = loops;
+	l->count = count;
+	l->connected = connected;
+	l->arg = arg;
+	timer_init(&l->pause, on_pause_over);
+	l->event = event_new(loop_base(loops[0]), fd, EV_READ | EV_PERSIST, on_acceptable, l);
+	check(l->event != NULL);
+	return l;
+}
+
+void
+listener_start(struct listener *l)
+{
+	event_add(l->event, NULL);
+}
+
+void
+listener_stop(struct listener *l)
+{
+	event_del(l->event);
+	timer_clear(&l->pause);
+}
+
+void
+listener_free(struct listener **l)
+{
+	if (*l == NULL)
+		return;
+	event_free((*l)->event);
+	close((*l)->fd);
+	free(*l);
+	*l = NULL;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/work.h"
+#include "net/task.h"
+#include "util/check.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct work_job *first, **last;
+	pthread_t *thread;
+	unsigned count;
+	bool stopping;
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .last = &pool.first };
+
+static void *
+worker(void *arg)
+{
+	struct work_job *job;
+
+	(void)arg;
+	for (;;) {
+		pthread_mutex_lock(&pool.lock);
+		while (pool.first == NULL && !pool.stopping)
+			pthread_cond_wait(&pool.more, &pool.lock);
+		job = pool.first;
+		if (job != NULL && (pool.first = job->next) == NULL)
+			pool.last = &pool.first;
+		pthread_mutex_unlock(&pool.lock);
+		if (job == NULL)
+			return NULL;
+		job->fn(job);
+	}
+}
+
+int
+work_start(unsigned threads, struct err *err)
+{
+	sigset_t all, old;
+	int rc = 0;
+
+	check(pool.count == 0);
+	pool.thread = xcalloc(threads, sizeof *pool.thread);
+	pool.stopping = false;
+	/* Signals are for the main thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (rc == 0 && pool.count < threads)
+		if ((rc = pthread_create(&pool.thread[pool.count], NULL, worker, NULL)) == 0)
+			pool.count++;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc != 0) {
+		work_stop();
+		return err_set(err, "cannot start worker threads: %s", strerror(rc));
+	}
+	return 0;
+}
+
+void
+work_stop(void)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&pool.lock);
+	pool.stopping = true;
+	pthread_cond_broadcast(&pool.more);
+	pthread_mutex_unlock(&pool.lock);
+	for (i = 0; i < pool.count; i++)
+		pthread_join(pool.thread[i], NULL);
+	free(pool.thread);
+	pool.thread = NULL;
+	pool.count = 0;
+}
+
+void
+work_post(struct work_job *job)
+{
+	job->next = NULL;
+	pthread_mutex_lock(&pool.lock);
+	*pool.last = job;
+	pool.last = &job->next;
+	pthread_cond_signal(&pool.more);
+	pthread_mutex_unlock(&pool.lock);
+}
+
+struct call {
+	struct work_job job;
+	struct post post;
+	struct loop *loop;
+	struct task *task;
+	void (*fn)(void *);
+	void *arg;
+	bool done;
+};
+
+static void
+on_done(struct post *post)
+{
+	struct call *c = list_entry(post, struct call, post);
+
+	c->done = true;
+	task_wake(c->task);
+}
+
+static void
+call_run(struct work_job *job)
+{
+	struct call *c = list_entry(job, struct call, job);
+
+	c->fn(c->arg);
+	loop_post(c->loop, &c->post);
+}
+
+void
+work_run(void (*fn)(void *arg), void *arg)
+{
+	struct call c = { .job = { .fn = call_run }, .post = { .fn = on_done }, .fn = fn, .arg = arg };
+
+	c.loop = loop_current();
+	c.task = task_self();
+	check(c.task != NULL);
+	work_post(&c.job);
+	while (!c.done)
+		task_wait_always();
+}
