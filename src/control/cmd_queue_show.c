@@ -160,7 +160,7 @@ hop_found(const struct hop_status *h, void *arg)
 	} else if (h->limit > 0 && h->connections >= h->limit) {
 		hops->full++;
 	}
-	json_array_append_new(hops->array, json_pack("{s:s,s:s,s:I,s:i,s:i,s:o}", "hop", h->hop, "state",
+	json_array_append_new(hops->array, json_pack("{s:o,s:s,s:I,s:i,s:i,s:o}", "hop", json_peer(h->hop), "state",
 	    hop_state_name(h->state), "dead_until", (json_int_t)h->dead_until, "connections", (int)h->connections,
 	    "limit", (int)h->limit, "error", json_peer(h->error[0] == '\0' ? NULL : h->error)));
 }

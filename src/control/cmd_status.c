@@ -25,7 +25,7 @@ hop_found(const struct hop_status *h, void *arg)
 	sums->delivered += h->delivered;
 	sums->deferred += h->deferred;
 	sums->refused += h->refused;
-	o = json_pack("{s:s,s:s,s:s,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:I,s:I,s:I,s:I,s:o}", "key", h->key, "hop", h->hop,
+	o = json_pack("{s:o,s:o,s:s,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:I,s:I,s:I,s:I,s:o}", "key", json_peer(h->key), "hop", json_peer(h->hop),
 	    "state", hop_state_name(h->state), "dead_until", (json_int_t)h->dead_until, "failures", (int)h->failures,
 	    "connections", (int)h->connections, "idle", (int)h->idle, "limit", (int)h->limit, "limit_max",
 	    (int)h->limit_max, "weight", (int)h->weight, "backup", (int)h->backup, "delivered",
