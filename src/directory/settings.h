@@ -89,6 +89,15 @@ struct queue_settings {
 	uint64_t min_free, memory_max, memory_total, cache;
 };
 
+/* The block `delivery`: time limits towards next hops, each for one wait. The defaults are RFC 5321 4.5.3.2's. */
+struct delivery_settings {
+	uint32_t connect_timeout; /* default 30s */
+	uint32_t command_timeout; /* the greeting, and the reply to a command; default 5min (DATA's: at most 2min) */
+	uint32_t data_timeout;    /* a piece of the message to be taken; default 3min */
+	uint32_t end_timeout;     /* the reply to the end of the message; default 10min */
+	uint32_t idle_timeout;    /* a connection is kept without work for so long; default 30s */
+};
+
 struct settings {
 	const char *path;      /* the file */
 	const char *hostname;
@@ -112,6 +121,7 @@ struct settings {
 	struct route_settings *route; /* domains and routes in order of the file */
 	unsigned route_count;
 	struct queue_settings queue;
+	struct delivery_settings delivery;
 	struct arena *arena;   /* everything above */
 };
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
-	src/mail/address.h \
-	src/mail/command.h \
-	src/mail/datastream.h \
+	src/mail/address.c src/mail/address.h \
+	src/mail/command.c src/mail/command.h \
+	src/mail/datastream.c src/mail/datastream.h \
 	src/mail/dsn.h \
-	src/mail/header.h \
-	src/mail/params.h \
-	src/mail/reply.h \
-	src/mail/trace.h
+	src/mail/header.c src/mail/header.h \
+	src/mail/params.c src/mail/params.h \
+	src/mail/reply.c src/mail/reply.h \
+	src/mail/trace.c src/mail/trace.h \
+	src/mail/utf8.c src/mail/utf8.h

@@ -35,13 +35,13 @@ enum reply_state {
 /* Fields are valid when the state is REPLY_DONE; `text` also when it is REPLY_BAD, for the log. */
 struct reply {
 	enum reply_state state;
-	int code;          /* 200 to 599. Lines of different classes (250- then 451): 451, whatever they were */
-	bool mixed;        /* lines had different codes; a lone difference inside a class takes the last line's code */
+	int code;          /* 200 to 599, the last line's; lines of different classes (250- then 550) make it 451 */
+	bool mixed;        /* lines had different codes */
 	char enhanced[12]; /* "5.1.1" where the first line has one of the code's class (RFC 2034), else "" */
 	size_t len;
-	char text[REPLY_TEXT_MAX]; /* "550 5.1.1 No such user; second line": one line, codes of the first line kept,
-	                            * printable ASCII only, lines joined by "; ", terminated */
-	unsigned lines;            /* in all; only the first REPLY_LINES_MAX are in line[] */
+	char text[REPLY_TEXT_MAX]; /* "550 5.1.1 No such user; second line": one line of printable ASCII, the code and
+	                            * status of the first line in front, lines joined by "; ", terminated */
+	unsigned lines;            /* in all; only the first REPLY_LINES_MAX are in line[]. 0 where classes differ */
 	struct {
 		uint16_t off, len;     /* of its text, without the codes, in text[] */
 	} line[REPLY_LINES_MAX];
@@ -49,9 +49,10 @@ struct reply {
 	/* the parser's */
 	int line_code;
 	char separator;
+	bool cr, classes_differ;
 	unsigned column;
 	uint32_t read;
-	bool cr;
+	size_t mark, start; /* of the current line in text[]: before its separator, of its text */
 };
 
 /* Ready for the next reply. */

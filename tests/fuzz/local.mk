@@ -28,3 +28,8 @@ check_PROGRAMS += $(fuzz_targets)
 
 .PHONY: fuzzers
 fuzzers: $(fuzz_targets)
+
+fuzz_targets += tests/fuzz/fuzz_data
+tests_fuzz_fuzz_data_SOURCES = tests/fuzz/fuzz_data.c $(fuzz_main)
+tests_fuzz_fuzz_data_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_data_LDFLAGS = $(fuzz_ldflags)

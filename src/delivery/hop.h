@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* The next hops of one route: which of them is alive, whose turn it is, how many connections each may have.
+ * Nothing here does I/O; times are loop_now() milliseconds. */
+#ifndef TMAIL_DELIVERY_HOP_H
+#define TMAIL_DELIVERY_HOP_H
+
+#include "delivery/delivery.h"
+#include "directory/settings.h"
+#include "util/list.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	HOP_RETRY_MIN = 5 * 1000,        /* a dead hop is probed after this, then twice that, ... */
+	HOP_RETRY_MAX = 5 * 60 * 1000,   /* ... up to this; queue.retry's bounds where they are shorter */
+	HOP_START_LIMIT = 5,             /* connections allowed to a hop nothing is known of */
+	HOP_CALM = 2000,                 /* no further connection for so long after one was refused */
+	HOP_SILENCE = 10 * 1000,         /* no reply for so long while work waits: others go first */
+	HOP_PLAIN = 10 * 60 * 1000,      /* an optional TLS that broke is not tried again for so long */
+};
+
+struct hop {
+	const struct next_hop *conf;
+	char text[ADDR_TEXT];
+	enum hop_state state;
+	bool suspect;             /* silent while work waits: used only when nobody else is there */
+	unsigned failures;        /* in a row; a finished transaction ends the row */
+	uint64_t dead_until;
+	uint64_t calm_until;      /* no new connection beside those there are */
+	uint64_t progress_at;     /* a reply came, or a connection was begun with none there */
+	uint64_t plain_until;     /* optional TLS is left out */
+	int64_t credit;           /* smooth weighted round robin */
+	uint32_t limit;           /* connections allowed, in thousandths */
+	uint32_t limit_max;       /* connections, by configuration */
+	uint32_t dot_us;          /* how long the reply to end-of-data takes, smoothed */
+	unsigned conns;           /* all there are: opening + ready */
+	unsigned opening;
+	unsigned idle_count;
+	struct list idle;         /* struct conn, the last used first */
+	struct list busy;         /* struct conn: opening, at work, saying QUIT */
+	uint64_t delivered, deferred, refused;
+	int64_t error_at;         /* wall seconds */
+	char error[HOP_ERROR_TEXT];
+};
+
+struct hops {
+	struct hop *hop;
+	unsigned count;
+	enum balance balance;
+	uint32_t retry_min, retry_max; /* milliseconds */
+};
+
+/* As the route says; queue.retry bounds the waits. ROUTE is borrowed. */
+void hops_init(struct hops *h, const struct route_settings *route, const struct queue_settings *queue);
+void hops_fini(struct hops *h);
+
+/* The hop whose turn it is, or NULL when none is alive. Backup hops are considered only when no other is alive.
+ * failover: the first alive in the order of the file. round-robin: by weight. With SPILL, round-robin passes over
+ * hops that have nothing free (no idle connection, and some connection), ASKING aside, and may answer NULL though
+ * some are alive. Changes nothing: the caller confirms with hops_charge(). */
+struct hop *hops_choose(const struct hops *h, bool spill, const struct hop *asking);
+
+/* CHOSEN takes a message. */
+void hops_charge(struct hops *h, struct hop *chosen);
+
+bool hops_any_alive(const struct hops *h);
+
+/* A dead hop whose time has come, or NULL. */
+struct hop *hops_to_probe(const struct hops *h, uint64_t now);
+
+/* When the next dead hop's time comes; 0 when none is dead. */
+uint64_t hops_next_probe(const struct hops *h);
+
+/* An idle connection, or none at all so that the first may be opened. */
+bool hop_is_free(const struct hop *hop);
+
+/* Connections that may be opened now, beside those there are. */
+unsigned hop_room(const struct hop *hop, uint64_t now);
+
+/* The hop failed (not one message): a connection that could not be made or that did nothing but break. Halves the
+ * limit; without another connection the hop is dead, longer each time. True when it has become dead just now. */
+bool hop_failed(const struct hops *h, struct hop *hop, uint64_t now, const char *why);
+
+/* A probe begins; a session was established (true when the hop was dead); a reply came; a transaction ended. */
+void hop_probe(struct hop *hop);
+bool hop_established(struct hop *hop);
+void hop_replied(struct hop *hop, uint64_t now);
+void hop_transacted(struct hop *hop);
+
+/* The end-of-data reply took US microseconds. */
+void hop_timed(struct hop *hop, uint64_t us);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Strict UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
+#ifndef TMAIL_MAIL_UTF8_H
+#define TMAIL_MAIL_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Octets of the character at S, 1 to 4, and its number in *CP (may be NULL); 0 when there is none. */
+size_t utf8_next(const char *s, size_t n, uint32_t *cp);
+
+#endif
