@@ -23,3 +23,7 @@ tests_unit_test_net_LDADD = $(unit_libs) $(LIBEVENT_LIBS)
 unit_tests += tests/unit/test_counters
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
 tests_unit_test_counters_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_smtp
+tests_unit_test_smtp_SOURCES = tests/unit/test_smtp.c tests/unit/smtp_fixture.c tests/unit/smtp_fixture.h
+tests_unit_test_smtp_LDADD = $(unit_libs)
