@@ -2,6 +2,7 @@
 #include "smtp/clients.h"
 
 #include "util/check.h"
+#include "util/list.h"
 #include "util/map.h"
 #include "net/addr.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "util/buf.h"
 #include "util/counters.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -12,12 +13,26 @@
 /* Recipients listed in the log line of a message; their number is always there. */
 enum { LOGGED_RCPTS = 10 };
 
+/* "a@x,b@x": the first few recipients. */
+static void
+log_recipients(struct log_record *r, const struct message *m)
+{
+	struct buf list = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < m->rcpt_count && i < LOGGED_RCPTS; i++)
+		buf_printf(&list, "%s%s", i > 0 ? "," : "", m->rcpt[i].address);
+	if (m->rcpt_count > LOGGED_RCPTS)
+		buf_adds(&list, ",...");
+	log_bytes(r, "to", list.data, list.len);
+	buf_fini(&list);
+}
+
 static void
 log_received(const struct session *s, const struct message *m)
 {
 	struct log_record r;
 	char text[ADDR_TEXT];
-	uint32_t i;
 
 	log_begin(&r, LOG_INFO, "received");
 	if (!r.live)
@@ -27,8 +42,7 @@ log_received(const struct session *s, const struct message *m)
 	log_str(&r, "helo", s->helo);
 	log_str(&r, "from", m->sender);
 	log_u64(&r, "rcpts", m->rcpt_count);
-	for (i = 0; i < m->rcpt_count && i < LOGGED_RCPTS; i++)
-		log_str(&r, "to", m->rcpt[i].address);
+	log_recipients(&r, m);
 	log_u64(&r, "size", m->size);
 	log_str(&r, "tls", io_is_tls(&s->io) ? io_tls_version(&s->io) : "none");
 	log_str(&r, "direction", m->flags & MESSAGE_OUTBOUND ? "outbound" : "inbound");
@@ -55,6 +69,7 @@ static void
 commit(struct session *s, const struct content *c)
 {
 	struct message *m = s->tx.m;
+	char id[ID_TEXT];
 	struct err err;
 	int rc;
 
@@ -66,13 +81,16 @@ commit(struct session *s, const struct content *c)
 		m->flags |= MESSAGE_OUTBOUND;
 	s->stage = STAGE_MESSAGE;
 	rc = spool_commit(session_spool(s), m, &err);
+	if (rc < 0 && m->blob[0] != '\0')
+		spool_blob_drop(session_spool(s), m);
 	session_unpark(s);
 	if (rc == 0) {
 		accepted(s, m);
 		return;
 	}
+	id_text(m->id, id);
 	counter_add(COUNTER_MESSAGES_REFUSED_SPOOL, 1);
-	log_event(LOG_ERROR, "commit_failed", "%s", err.text);
+	log_event(LOG_ERROR, "commit_failed", "msg %s: %s", id, err.text);
 	session_reply(s, 451, "4.3.0", "the message could not be stored, try again later");
 }
 

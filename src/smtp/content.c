@@ -58,7 +58,12 @@ refuse(struct content *c, enum counter counter, int code, const char *enhanced, 
 static void
 refuse_for_space(struct content *c, const struct err *err)
 {
-	log_event(LOG_WARN, "no_room", "%s", err->text);
+	struct log_record r;
+
+	log_begin(&r, LOG_WARN, "no_room");
+	log_id(&r, "msg", c->m->id);
+	log_str(&r, "reason", err->text);
+	log_end(&r);
 	refuse(c, COUNTER_MESSAGES_REFUSED_SPACE, 452, "4.3.1", "no room for this message just now, try again later");
 }
 

@@ -265,7 +265,10 @@ rest(struct session *s)
 	} else if (s->home->server->aborting || (s->home->server->draining && s->tx.m == NULL)) {
 		if (s->state == SESSION_COMMAND)
 			last_word(s, "4.3.2", "is shutting down, try again later");
-		finish(s);
+		if (s->home->server->aborting)
+			session_free(s);
+		else
+			finish(s);
 	} else {
 		io_idle(&s->io, on_idle, s->deadline);
 	}
