@@ -23,3 +23,11 @@ tests_unit_test_net_LDADD = $(unit_libs) $(LIBEVENT_LIBS)
 unit_tests += tests/unit/test_counters
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
 tests_unit_test_counters_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_cli
+tests_unit_test_cli_SOURCES = tests/unit/test_cli.c
+tests_unit_test_cli_LDADD = $(unit_libs) $(JANSSON_LIBS)
+
+unit_tests += tests/unit/test_control
+tests_unit_test_control_SOURCES = tests/unit/test_control.c
+tests_unit_test_control_LDADD = $(unit_libs) $(JANSSON_LIBS)
