@@ -33,6 +33,7 @@
 enum { BASE = 1000 };
 
 static unsigned entries;
+static uint64_t next_id = 1000000000;
 static enum entry_state forced_state[BASE];
 static atomic_uint acts, inspected, walks_open;
 static char last_reason[64];
@@ -135,6 +136,13 @@ message_read(struct spool *spool, const struct message *m, uint64_t off, void *p
 		n = m->size - off;
 	memcpy(p, content + off, n);
 	return (ssize_t)n;
+}
+
+uint64_t
+spool_next_id(struct spool *spool)
+{
+	(void)spool;
+	return next_id;
 }
 
 int
@@ -525,6 +533,18 @@ a_bulk_change_touches_what_the_filter_chose(void **state)
 }
 
 static void
+a_bulk_change_leaves_alone_what_came_after_it(void **state)
+{
+	json_t *results;
+
+	next_id = 31;
+	results = ask(*state, "{\"command\":\"queue.bounce\",\"args\":{\"all\":true}}");
+	next_id = 1000000000;
+	assert_int_equal(number(results, 0, "changed"), 30);
+	json_decref(results);
+}
+
+static void
 ids_are_acted_on_and_unknown_ones_reported(void **state)
 {
 	char known[ID_TEXT], unknown[ID_TEXT], request[200];
@@ -705,6 +725,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(cat_gives_the_content, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dry_run_changes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_bulk_change_touches_what_the_filter_chose, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_bulk_change_leaves_alone_what_came_after_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(ids_are_acted_on_and_unknown_ones_reported, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_requests_are_refused_and_the_connection_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_endless_request_is_cut_off, setup, teardown),
