@@ -39,7 +39,7 @@ const struct cli_option global_options[] = {
 };
 
 const struct cli_option filter_options[] = {
-	{ "--from", NULL, "PATTERN", OPTION_TEXT, "from", "Sender." },
+	{ "--from", NULL, "PATTERN", OPTION_TEXT, "from", "The address of the sender." },
 	{ "--to", NULL, "PATTERN", OPTION_TEXT, "to", "A recipient that is still waited for." },
 	{ "--domain", NULL, "DOMAIN", OPTION_TEXT, "domain", "The domain of a recipient that is still waited for; may have *." },
 	{ "--hop", NULL, "KEY", OPTION_TEXT, "hop", "Route, as tmail queue list shows it; may have *." },

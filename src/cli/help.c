@@ -132,7 +132,10 @@ help_command(struct buf *out, const struct cli_command *c)
 	buf_adds(out, "\n\n");
 	add_wrapped(out, c->help, 0, 0);
 	for (i = 0; i < CLI_OPTION_TABLES && c->options[i] != NULL; i++) {
-		buf_adds(out, c->options[i] == filter_options ? "\nfilter (see tmail help filters):\n" : "\noptions:\n");
+		if (c->options[i] == filter_options)
+			buf_adds(out, "\nfilter (see tmail help filters):\n");
+		else if (i == 0)
+			buf_adds(out, "\noptions:\n");
 		add_options(out, c->options[i]);
 	}
 	buf_adds(out, "\noptions of every command: --json --socket PATH -c FILE --help\n");

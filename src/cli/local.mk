@@ -20,3 +20,7 @@ libtmail_la_SOURCES += \
 	src/cli/help.c src/cli/help.h \
 	src/cli/queue_act.c \
 	src/cli/render.c src/cli/render.h
+
+dist_man_MANS += man/tmail.1
+EXTRA_DIST += tests/unit/tmail-man.test doc/admin-protocol.md
+TESTS += tests/unit/tmail-man.test

@@ -15,6 +15,7 @@ struct act {
 	bool by_id;
 	bool dry_run;           /* only count */
 	unsigned at;            /* by_id: the next one */
+	uint64_t before;        /* ids from here on came after the request: reports it causes are not its business */
 	uint64_t matched, changed, failed;
 };
 
@@ -81,6 +82,8 @@ act_entry_found(struct job *job, const struct entry_info *e, const struct spool_
 	struct act *a = job->state;
 
 	(void)d;
+	if (e->id >= a->before)
+		return;
 	a->matched++;
 	if (!a->dry_run)
 		act_on(job, e->id, e->key);
@@ -97,6 +100,7 @@ act_begin(struct job *job)
 		return -1;
 	if (filter_is_empty(&a->scan.filter))
 		return job_fail(job, "bad-request", "say which: ids, a filter, or all");
+	a->before = spool_next_id(job->config->spool);
 	a->by_id = filter_is_ids(&a->scan.filter) && !a->dry_run;
 	return 0;
 }

@@ -62,3 +62,10 @@ unit_tests += tests/unit/test_trace
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_LDADD = $(unit_libs)
 EXTRA_DIST += tests/unit/dsn_summary.py
+unit_tests += tests/unit/test_cli
+tests_unit_test_cli_SOURCES = tests/unit/test_cli.c
+tests_unit_test_cli_LDADD = $(unit_libs) $(JANSSON_LIBS)
+
+unit_tests += tests/unit/test_control
+tests_unit_test_control_SOURCES = tests/unit/test_control.c
+tests_unit_test_control_LDADD = $(unit_libs) $(JANSSON_LIBS)
