@@ -2,7 +2,7 @@
 # Whole dialogues against the built programs. TMAIL_SESSION_ARGS: arguments for run.py, as "-k smoke".
 TESTS += tests/session/session.test
 EXTRA_DIST += tests/session/session.test tests/session/run.py tests/session/harness.py tests/session/client.py \
-	tests/session/nexthop.py tests/session/faults.py tests/session/load.py \
+	tests/session/nexthop.py tests/session/faults.py tests/session/load.py tests/session/postfix.py \
 	tests/session/test_crash.py \
 	tests/session/test_faults.py \
 	tests/session/test_harness.py \

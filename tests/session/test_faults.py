@@ -13,9 +13,6 @@ from load import Arrivals, Load
 LETTER = b"Subject: x\r\n\r\nHello\r\n"
 
 
-class Refusal(Exception):
-    pass
-
 
 class Faulty(harness.SessionTest):
     def attempt(self, gateway, data=LETTER, declared=None):
