@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "delivery/bounce.h"
 
-#include "delivery/attempt.h"
+#include "delivery/errand.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "mail/datastream.h"
@@ -28,13 +28,13 @@ wants(const struct recipient *to, enum dsn_action action)
 }
 
 static unsigned
-collect(const struct attempt *a, enum dsn_action action, int64_t now, struct dsn_recipient *out)
+collect(const struct errand *a, enum dsn_action action, int64_t now, struct dsn_recipient *out)
 {
 	enum fate fate = action == DSN_FAILED ? FATE_FAILED : FATE_DEFERRED;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < a->count; i++) {
-		const struct recipient *to = attempt_recipient(a, i);
+		const struct recipient *to = errand_recipient(a, i);
 
 		if (a->rcpt[i].fate != fate || !wants(to, action))
 			continue;
@@ -51,7 +51,7 @@ collect(const struct attempt *a, enum dsn_action action, int64_t now, struct dsn
 }
 
 static void
-log_bounce(const struct attempt *a, const char *event, uint64_t report, unsigned count, const char *reason)
+log_bounce(const struct errand *a, const char *event, uint64_t report, unsigned count, const char *reason)
 {
 	struct log_record r;
 
@@ -66,7 +66,7 @@ log_bounce(const struct attempt *a, const char *event, uint64_t report, unsigned
 }
 
 static void
-dropped(const struct attempt *a, enum dsn_action action, unsigned count, const char *reason)
+dropped(const struct errand *a, enum dsn_action action, unsigned count, const char *reason)
 {
 	if (action != DSN_FAILED)
 		return;
@@ -76,7 +76,7 @@ dropped(const struct attempt *a, enum dsn_action action, unsigned count, const c
 
 /* The text of the report; the beginning of the original goes into it. */
 static void
-write_report(struct attempt *a, struct dsn *dsn, struct buf *out)
+write_report(struct errand *a, struct dsn *dsn, struct buf *out)
 {
 	const struct message *m = a->loaded.message;
 	char *original = xmalloc(DSN_FULL_MAX);
@@ -90,7 +90,7 @@ write_report(struct attempt *a, struct dsn *dsn, struct buf *out)
 }
 
 static struct message *
-as_message(struct attempt *a, uint64_t id, int64_t now, const char *key, const struct buf *text)
+as_message(struct errand *a, uint64_t id, int64_t now, const char *key, const struct buf *text)
 {
 	struct arena *arena = arena_new(0);
 	struct message *report = message_new(id, &arena);
@@ -111,7 +111,7 @@ as_message(struct attempt *a, uint64_t id, int64_t now, const char *key, const s
 }
 
 static struct message *
-make(struct attempt *a, struct dsn *dsn, const char *key)
+make(struct errand *a, struct dsn *dsn, const char *key)
 {
 	struct message *report;
 	struct buf text = { 0 };
@@ -129,7 +129,7 @@ make(struct attempt *a, struct dsn *dsn, const char *key)
 }
 
 struct message *
-bounce_new(struct attempt *a, enum dsn_action action, int64_t now, int64_t retry_until)
+bounce_new(struct errand *a, enum dsn_action action, int64_t now, int64_t retry_until)
 {
 	const struct settings *s = a->site->settings;
 	const struct message *m = a->loaded.message;

@@ -52,8 +52,8 @@ conn_free(struct conn *c)
 	leave_hop(c);
 	list_remove(&c->link);
 	io_close(&c->io);
-	attempt_fini(&c->attempt[0]);
-	attempt_fini(&c->attempt[1]);
+	errand_fini(&c->errand[0]);
+	errand_fini(&c->errand[1]);
 	buf_fini(&c->out);
 	counter_sub(COUNTER_CONNECTIONS_OPEN, 1);
 	atomic_fetch_sub(&c->site->delivery->active, 1);

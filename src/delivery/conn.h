@@ -3,7 +3,7 @@
 #ifndef TMAIL_DELIVERY_CONN_H
 #define TMAIL_DELIVERY_CONN_H
 
-#include "delivery/attempt.h"
+#include "delivery/errand.h"
 #include "delivery/transaction.h"
 #include "mail/reply.h"
 #include "net/io.h"
@@ -47,8 +47,8 @@ struct conn {
 	bool blame;        /* it broke by the hop's fault: see site_hop_failed() */
 	unsigned done;     /* transactions that ended orderly */
 	struct err err;    /* why the connection broke */
-	struct attempt attempt[2];
-	struct attempt *feed;  /* the one whose recipients are not all in a transaction yet */
+	struct errand errand[2];
+	struct errand *feed;  /* the one whose recipients are not all in a transaction yet */
 	struct transaction tx[2]; /* under way, and the one sent ahead */
 	struct buf out;    /* commands */
 	struct reply reply;

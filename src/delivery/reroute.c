@@ -2,7 +2,7 @@
 /* Entries under a key the configuration has no more, after a change of it. Each recipient is routed again: all to
  * one route, the entry moves there; to several, the others leave as a message of their own, in the transaction that
  * takes them off this one; to none, they fail (5.4.4) and the sender is told. */
-#include "delivery/attempt.h"
+#include "delivery/errand.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "net/loop.h"
@@ -19,13 +19,13 @@
 enum { PIECE = 256 * 1024 };
 
 static const struct route_settings *
-route_of(const struct attempt *a, unsigned i)
+route_of(const struct errand *a, unsigned i)
 {
-	return settings_route(a->site->settings, a->loaded.message->sender, attempt_recipient(a, i)->address);
+	return settings_route(a->site->settings, a->loaded.message->sender, errand_recipient(a, i)->address);
 }
 
 static void
-log_reroute(const struct attempt *a, const char *key, uint64_t other)
+log_reroute(const struct errand *a, const char *key, uint64_t other)
 {
 	struct log_record r;
 
@@ -80,7 +80,7 @@ dup(struct arena *arena, const char *s)
 
 /* A new message with the recipients that do not go to STAY. */
 static struct message *
-make_other(const struct attempt *a, const struct route_settings *stay, struct err *err)
+make_other(const struct errand *a, const struct route_settings *stay, struct err *err)
 {
 	const struct message *m = a->loaded.message;
 	struct arena *arena = arena_new(0);
@@ -96,7 +96,7 @@ make_other(const struct attempt *a, const struct route_settings *stay, struct er
 	copy->helo = dup(arena, m->helo);
 	copy->rcpt = arena_zalloc(arena, a->count * sizeof(*copy->rcpt));
 	for (unsigned i = 0; i < a->count; i++) {
-		const struct recipient *from = attempt_recipient(a, i);
+		const struct recipient *from = errand_recipient(a, i);
 		const struct route_settings *route = route_of(a, i);
 		struct recipient *to = &copy->rcpt[copy->rcpt_count];
 
@@ -116,7 +116,7 @@ make_other(const struct attempt *a, const struct route_settings *stay, struct er
 
 /* Several routes: the recipients of the first stay, the others leave. */
 static void
-split(struct attempt *a, const struct route_settings *stay)
+split(struct errand *a, const struct route_settings *stay)
 {
 	struct outcome outcome = { .next_attempt = clock_wall() };
 	struct rcpt_state *moved = arena_zalloc(a->loaded.arena, a->count * sizeof(*moved));
@@ -135,11 +135,11 @@ split(struct attempt *a, const struct route_settings *stay)
 			.index = a->loaded.rcpt[a->rcpt[i].state].index, .status = RCPT_DELIVERED };
 	}
 	outcome.rcpt = moved;
-	attempt_finish(a, &outcome);
+	errand_finish(a, &outcome);
 }
 
 static void
-reroute_one(struct attempt *a)
+reroute_one(struct errand *a)
 {
 	const struct route_settings *route, *first = NULL;
 	bool failed = false, several = false;
@@ -148,7 +148,7 @@ reroute_one(struct attempt *a)
 		route = route_of(a, i);
 		if (route == NULL || entry_bounce_wanted(a->entry)) {
 			failed = true;
-			attempt_settle(a, i, 1, FATE_NONE, FATE_FAILED, route == NULL
+			errand_settle(a, i, 1, FATE_NONE, FATE_FAILED, route == NULL
 			    ? "the configuration has no route to this recipient any more"
 			    : "returned by the administrator", route == NULL ? "5.4.4" : "5.0.0");
 		} else if (first == NULL)
@@ -157,12 +157,12 @@ reroute_one(struct attempt *a)
 			several |= route != first;
 	}
 	if (failed || first == NULL)
-		attempt_end(a); /* who is left comes again, with a route */
+		errand_end(a); /* who is left comes again, with a route */
 	else if (several)
 		split(a, first);
 	else {
 		log_reroute(a, first->key, 0);
-		attempt_rekey(a, first->key);
+		errand_rekey(a, first->key);
 	}
 }
 
@@ -170,15 +170,15 @@ static void
 reroute(void *arg)
 {
 	struct site *site = arg;
-	struct attempt a = { 0 };
+	struct errand a = { 0 };
 	struct entry *e;
 
 	while (!atomic_load(&site->delivery->draining) && (e = queue_take(site->queue)) != NULL) {
-		if (attempt_begin(&a, site, e) == 0)
+		if (errand_begin(&a, site, e) == 0)
 			reroute_one(&a);
 		task_yield();
 	}
-	attempt_fini(&a);
+	errand_fini(&a);
 	site_work_ended(site);
 }
 

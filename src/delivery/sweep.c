@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* While no next hop of a site can be reached its queue stands still. Messages still get old: their sender is warned
  * once, and told when it is over. An administrator's bounce does not wait for a next hop either. */
-#include "delivery/attempt.h"
+#include "delivery/errand.h"
 #include "delivery/schedule.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
@@ -41,34 +41,34 @@ describe(const struct site *site, char *out, size_t size)
 }
 
 static void
-look(struct site *site, struct attempt *a, struct entry *e, int64_t now)
+look(struct site *site, struct errand *a, struct entry *e, int64_t now)
 {
 	const struct queue_settings *q = &site->settings->queue;
 	char reason[HOP_ERROR_TEXT + ADDR_TEXT + 64];
 	const struct message *m;
 
-	if (attempt_begin(a, site, e) < 0)
+	if (errand_begin(a, site, e) < 0)
 		return;
 	m = a->loaded.message;
 	a->hop_down = true;
 	if (entry_bounce_wanted(e))
-		attempt_settle_all(a, FATE_FAILED, "returned by the administrator", "5.0.0");
+		errand_settle_all(a, FATE_FAILED, "returned by the administrator", "5.0.0");
 	else if (now >= schedule_end(q, m->received, m->sender[0] == '\0') ||
 	    schedule_warn(q, m->received, entry_warned(e), now)) {
 		describe(site, reason, sizeof(reason));
-		attempt_settle_all(a, FATE_DEFERRED, reason, "4.4.1");
+		errand_settle_all(a, FATE_DEFERRED, reason, "4.4.1");
 	}
 	if (a->rcpt[0].fate == FATE_NONE)
-		attempt_return_last(a);
+		errand_return_last(a);
 	else
-		attempt_end(a);
+		errand_end(a);
 }
 
 static void
 sweep(void *arg)
 {
 	struct site *site = arg;
-	struct attempt a = { 0 };
+	struct errand a = { 0 };
 	unsigned total = queue_due(site->queue);
 	int64_t now = clock_wall();
 	struct entry *e;
@@ -85,7 +85,7 @@ sweep(void *arg)
 		if (n % SLICE == SLICE - 1)
 			task_yield();
 	}
-	attempt_fini(&a);
+	errand_fini(&a);
 	site_work_ended(site);
 }
 

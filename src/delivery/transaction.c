@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "delivery/transaction.h"
 
-#include "delivery/attempt.h"
+#include "delivery/errand.h"
 #include "mail/reply.h"
 #include "util/buf.h"
 #include "util/check.h"
@@ -9,22 +9,22 @@
 #include <string.h>
 
 void
-transaction_begin(struct transaction *t, struct attempt *attempt, bool pipelined, bool rset)
+transaction_begin(struct transaction *t, struct errand *errand, bool pipelined, bool rset)
 {
-	unsigned left = attempt->count - attempt->next;
+	unsigned left = errand->count - errand->next;
 
 	check(left > 0);
-	*t = (struct transaction){ .attempt = attempt, .first = attempt->next, .pipelined = pipelined, .rset = rset };
+	*t = (struct transaction){ .errand = errand, .first = errand->next, .pipelined = pipelined, .rset = rset };
 	t->count = left < TRANSACTION_RCPT_MAX ? left : TRANSACTION_RCPT_MAX;
-	attempt->next += t->count;
-	attempt->open++;
+	errand->next += t->count;
+	errand->open++;
 	t->await = rset ? AWAIT_RSET : AWAIT_MAIL;
 }
 
 static void
 add_mail(const struct transaction *t, unsigned offers, struct buf *out)
 {
-	const struct message *m = t->attempt->loaded.message;
+	const struct message *m = t->errand->loaded.message;
 
 	buf_adds(out, "MAIL FROM:<");
 	buf_adds(out, m->sender);
@@ -85,8 +85,8 @@ add_rcpt(const struct recipient *rcpt, unsigned offers, struct buf *out)
 static void
 send_rcpt(struct transaction *t, unsigned i, unsigned offers, struct buf *out)
 {
-	t->attempt->rcpt[t->first + i].fate = FATE_SENT;
-	add_rcpt(attempt_recipient(t->attempt, t->first + i), offers, out);
+	t->errand->rcpt[t->first + i].fate = FATE_SENT;
+	add_rcpt(errand_recipient(t->errand, t->first + i), offers, out);
 }
 
 void
@@ -141,9 +141,9 @@ fate_of(int class)
 static void
 settle_rest(struct transaction *t, enum fate fate, const char *reply)
 {
-	attempt_settle(t->attempt, t->first, t->count, FATE_NONE, fate, reply, NULL);
-	attempt_settle(t->attempt, t->first, t->count, FATE_SENT, fate, reply, NULL);
-	attempt_settle(t->attempt, t->first, t->count, FATE_ACCEPTED, fate, reply, NULL);
+	errand_settle(t->errand, t->first, t->count, FATE_NONE, fate, reply, NULL);
+	errand_settle(t->errand, t->first, t->count, FATE_SENT, fate, reply, NULL);
+	errand_settle(t->errand, t->first, t->count, FATE_ACCEPTED, fate, reply, NULL);
 }
 
 void
@@ -210,12 +210,12 @@ static void
 judge_rcpt(struct transaction *t, unsigned i, const struct reply *reply, int class)
 {
 	if (class == 2) {
-		t->attempt->rcpt[i].fate = FATE_ACCEPTED;
+		t->errand->rcpt[i].fate = FATE_ACCEPTED;
 		t->accepted++;
 	} else if (is_too_many(t, reply))
-		t->attempt->rcpt[i].fate = FATE_AGAIN;
+		t->errand->rcpt[i].fate = FATE_AGAIN;
 	else
-		attempt_settle(t->attempt, i, 1, FATE_SENT, fate_of(class), words(reply), NULL);
+		errand_settle(t->errand, i, 1, FATE_SENT, fate_of(class), words(reply), NULL);
 }
 
 static enum transaction_step
@@ -254,7 +254,7 @@ on_data(struct transaction *t, const struct reply *reply, int class)
 static enum transaction_step
 on_end(struct transaction *t, const struct reply *reply, int class)
 {
-	attempt_settle(t->attempt, t->first, t->count, FATE_ACCEPTED, fate_of(class), words(reply), NULL);
+	errand_settle(t->errand, t->first, t->count, FATE_ACCEPTED, fate_of(class), words(reply), NULL);
 	t->await = AWAIT_NOTHING;
 	return STEP_OVER;
 }

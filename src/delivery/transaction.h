@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct buf;
-struct attempt;
+struct errand;
 struct reply;
 
 /* What a next hop offers in its answer to EHLO. */
@@ -27,8 +27,8 @@ enum { TRANSACTION_RCPT_MAX = 100 }; /* every server takes so many (RFC 5321 4.5
 enum transaction_await { AWAIT_NOTHING = 0, AWAIT_RSET, AWAIT_MAIL, AWAIT_RCPT, AWAIT_DATA, AWAIT_END };
 
 struct transaction {
-	struct attempt *attempt;        /* NULL: none */
-	unsigned first, count;  /* its recipients in attempt->rcpt */
+	struct errand *errand;        /* NULL: none */
+	unsigned first, count;  /* its recipients in errand->rcpt */
 	enum transaction_await await; /* the command whose reply comes next */
 	bool pipelined;         /* all commands up to DATA go out together */
 	bool rset;              /* RSET goes first: what was there before did not end with a final dot */
@@ -50,8 +50,8 @@ enum transaction_step {
 	STEP_BROKEN,    /* not an answer to what was asked: close, then transaction_defer() */
 };
 
-/* Begins a transaction for the next recipients of ATTEMPT. RSET as above. */
-void transaction_begin(struct transaction *t, struct attempt *attempt, bool pipelined, bool rset);
+/* Begins a transaction for the next recipients of ERRAND. RSET as above. */
+void transaction_begin(struct transaction *t, struct errand *errand, bool pipelined, bool rset);
 
 /* Appends the next command, all of them up to DATA when pipelined. */
 void transaction_commands(struct transaction *t, unsigned offers, struct buf *out);

@@ -45,14 +45,14 @@ is_ascii(const char *s)
 }
 
 static bool
-needs_utf8(const struct attempt *a)
+needs_utf8(const struct errand *a)
 {
 	const struct message *m = a->loaded.message;
 
 	if (m->flags & MESSAGE_SMTPUTF8 || !is_ascii(m->sender))
 		return true;
 	for (unsigned i = 0; i < a->count; i++)
-		if (!is_ascii(attempt_recipient(a, i)->address))
+		if (!is_ascii(errand_recipient(a, i)->address))
 			return true;
 	return false;
 }
@@ -60,60 +60,60 @@ needs_utf8(const struct attempt *a)
 /* What is decided without asking the next hop. 8-bit content is sent to hops without 8BITMIME as it is, as most
  * relays do: converting it would break signatures, and servers that mind have gone. */
 static bool
-decided_here(struct conn *c, struct attempt *a)
+decided_here(struct conn *c, struct errand *a)
 {
 	const struct message *m = a->loaded.message;
 	char reason[REASON_TEXT];
 
 	if (entry_bounce_wanted(a->entry)) {
-		attempt_settle_all(a, FATE_FAILED, "returned by the administrator", "5.0.0");
+		errand_settle_all(a, FATE_FAILED, "returned by the administrator", "5.0.0");
 		return true;
 	}
 	if (c->size_max > 0 && m->size > c->size_max) {
 		snprintf(reason, sizeof(reason), "the message has %llu bytes, %s takes at most %llu",
 		    (unsigned long long)m->size, c->hop->text, (unsigned long long)c->size_max);
-		attempt_settle_all(a, FATE_FAILED, reason, "5.3.4");
+		errand_settle_all(a, FATE_FAILED, reason, "5.3.4");
 		return true;
 	}
 	if (!(c->offers & HOP_OFFERS_SMTPUTF8) && needs_utf8(a)) {
 		snprintf(reason, sizeof(reason), "the message needs SMTPUTF8, which %s does not offer", c->hop->text);
-		attempt_settle_all(a, FATE_FAILED, reason, "5.6.7");
+		errand_settle_all(a, FATE_FAILED, reason, "5.6.7");
 		return true;
 	}
 	return a->count == 0;
 }
 
 /* Loads the next entry that has to be sent. */
-static struct attempt *
-next_attempt(struct conn *c)
+static struct errand *
+next_errand(struct conn *c)
 {
-	struct attempt *a = c->attempt[0].entry == NULL ? &c->attempt[0] : &c->attempt[1];
+	struct errand *a = c->errand[0].entry == NULL ? &c->errand[0] : &c->errand[1];
 	struct entry *e;
 
 	check(a->entry == NULL);
 	while (!draining(c) && (e = site_take(c->site, c)) != NULL) {
-		if (attempt_begin(a, c->site, e) < 0)
+		if (errand_begin(a, c->site, e) < 0)
 			continue;
 		a->peer = c->hop->text;
 		if (!decided_here(c, a))
 			return a;
-		attempt_end(a);
+		errand_end(a);
 	}
 	return NULL;
 }
 
 /* No transaction of it is under way and none will follow. */
 static void
-end_if_done(struct conn *c, struct attempt *a)
+end_if_done(struct conn *c, struct errand *a)
 {
 	if (a->open == 0 && c->feed != a)
-		attempt_end(a);
+		errand_end(a);
 }
 
 static void
 stop_feeding(struct conn *c)
 {
-	struct attempt *a = c->feed;
+	struct errand *a = c->feed;
 
 	c->feed = NULL;
 	if (a != NULL)
@@ -124,11 +124,11 @@ stop_feeding(struct conn *c)
 static bool
 begin(struct conn *c, struct transaction *t)
 {
-	struct attempt *a;
+	struct errand *a;
 
 	if (draining(c))
 		stop_feeding(c);
-	a = c->feed != NULL ? c->feed : next_attempt(c);
+	a = c->feed != NULL ? c->feed : next_errand(c);
 	if (a == NULL)
 		return false;
 	transaction_begin(t, a, (c->offers & HOP_OFFERS_PIPELINING) != 0, c->need_rset);
@@ -144,7 +144,7 @@ begin(struct conn *c, struct transaction *t)
 static bool
 may_send_ahead(const struct conn *c, const struct transaction *cur)
 {
-	return cur->pipelined && !c->closing && cur->attempt->loaded.message->size <= AHEAD_SIZE &&
+	return cur->pipelined && !c->closing && cur->errand->loaded.message->size <= AHEAD_SIZE &&
 	    c->hop->dot_us <= AHEAD_WAIT_US;
 }
 
@@ -159,8 +159,8 @@ send_message(struct conn *c, struct transaction *cur, struct transaction *next)
 	c->out.len = 0;
 	buf_adds(&c->out, ".\r\n");
 	if (may_send_ahead(c, cur) && begin(c, next))
-		task_set_message(entry_id(cur->attempt->entry));
-	rc = content_send(c, cur->attempt->loaded.message, c->out.data, c->out.len);
+		task_set_message(entry_id(cur->errand->entry));
+	rc = content_send(c, cur->errand->loaded.message, c->out.data, c->out.len);
 	c->out.len = 0;
 	transaction_sent(cur);
 	return rc;
@@ -170,12 +170,12 @@ send_message(struct conn *c, struct transaction *cur, struct transaction *next)
 static void
 take_back(struct conn *c, struct transaction *t)
 {
-	struct attempt *a = t->attempt;
+	struct errand *a = t->errand;
 
 	if (a == NULL)
 		return;
 	transaction_undo(t);
-	t->attempt = NULL;
+	t->errand = NULL;
 	a->open--;
 	if (c->feed == a)
 		c->feed = NULL;
@@ -227,7 +227,7 @@ next_reply(struct conn *c, struct transaction *cur, struct transaction *next)
 
 	if (cur->await == AWAIT_END) {
 		sent = clock_us();
-		if (next->attempt != NULL && await_end(c, next) < 0)
+		if (next->errand != NULL && await_end(c, next) < 0)
 			return -1;
 	}
 	rc = conn_reply(c, time_for(c, cur));
@@ -242,7 +242,7 @@ exchange(struct conn *c, struct transaction *cur, struct transaction *next)
 {
 	bool ended = false;
 
-	task_set_message(entry_id(cur->attempt->entry));
+	task_set_message(entry_id(cur->errand->entry));
 	for (;;) {
 		if (next_reply(c, cur, next) < 0)
 			return -1;
@@ -287,7 +287,7 @@ judge_break(struct conn *c, struct transaction *cur)
 		return;
 	}
 	c->blame = !c->own_fault && (hop_fault || c->done == 0);
-	if (hop_fault && site_may_return(c->site, entry_id(cur->attempt->entry)))
+	if (hop_fault && site_may_return(c->site, entry_id(cur->errand->entry)))
 		transaction_undo(cur);
 	else
 		transaction_defer(cur, c->err.text);
@@ -300,7 +300,7 @@ static void
 tally(struct conn *c, const struct transaction *t)
 {
 	for (unsigned i = t->first; i < t->first + t->count; i++)
-		switch ((enum fate)t->attempt->rcpt[i].fate) {
+		switch ((enum fate)t->errand->rcpt[i].fate) {
 		case FATE_DELIVERED:
 			c->hop->delivered++;
 			break;
@@ -318,10 +318,10 @@ tally(struct conn *c, const struct transaction *t)
 static void
 finish(struct conn *c, struct transaction *t)
 {
-	struct attempt *a = t->attempt;
+	struct errand *a = t->errand;
 
 	tally(c, t);
-	t->attempt = NULL;
+	t->errand = NULL;
 	a->open--;
 	c->done++;
 	hop_transacted(c->hop);
@@ -332,12 +332,12 @@ finish(struct conn *c, struct transaction *t)
 static void
 break_off(struct conn *c, struct transaction *cur, struct transaction *next)
 {
-	struct attempt *a = cur->attempt;
+	struct errand *a = cur->errand;
 
 	take_back(c, next);
 	judge_break(c, cur);
 	tally(c, cur);
-	cur->attempt = NULL;
+	cur->errand = NULL;
 	a->open--;
 	if (c->feed == a)
 		c->feed = NULL;
@@ -355,7 +355,7 @@ conn_transact(struct conn *c)
 			break_off(c, cur, next);
 			return -1;
 		}
-		while (cur->attempt != NULL) {
+		while (cur->errand != NULL) {
 			if (exchange(c, cur, next) < 0) {
 				break_off(c, cur, next);
 				return -1;

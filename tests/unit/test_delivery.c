@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Delivery's decisions without a network: when to retry, which hop, how many connections, what replies mean. */
-#include "delivery/attempt.h"
+#include "delivery/errand.h"
 #include "delivery/hop.h"
 #include "delivery/schedule.h"
 #include "delivery/transaction.h"
@@ -289,7 +289,7 @@ struct tx_fixture {
 	struct message message;
 	struct recipient rcpt[MAX_RCPT];
 	struct rcpt_state state[MAX_RCPT];
-	struct attempt attempt;
+	struct errand errand;
 	struct transaction t;
 	struct buf out;
 };
@@ -300,21 +300,21 @@ tx_setup(struct tx_fixture *f, unsigned count, bool pipelined)
 	memset(f, 0, sizeof(*f));
 	f->arena = arena_new(0);
 	f->message = (struct message){ .sender = "s@example.com", .rcpt = f->rcpt, .rcpt_count = count, .size = 1234 };
-	f->attempt.loaded = (struct loaded){ .message = &f->message, .rcpt = f->state, .count = count,
+	f->errand.loaded = (struct loaded){ .message = &f->message, .rcpt = f->state, .count = count,
 		.arena = f->arena };
-	f->attempt.rcpt = xcalloc(count, sizeof(*f->attempt.rcpt));
-	f->attempt.count = count;
+	f->errand.rcpt = xcalloc(count, sizeof(*f->errand.rcpt));
+	f->errand.count = count;
 	for (unsigned i = 0; i < count; i++) {
 		f->rcpt[i].address = arena_printf(f->arena, "r%u@example.net", i);
-		f->state[i].index = f->attempt.rcpt[i].state = i;
+		f->state[i].index = f->errand.rcpt[i].state = i;
 	}
-	transaction_begin(&f->t, &f->attempt, pipelined, false);
+	transaction_begin(&f->t, &f->errand, pipelined, false);
 }
 
 static void
 tx_teardown(struct tx_fixture *f)
 {
-	free(f->attempt.rcpt);
+	free(f->errand.rcpt);
 	arena_free(&f->arena);
 	buf_fini(&f->out);
 }
@@ -338,9 +338,9 @@ fates(struct tx_fixture *f)
 {
 	static char text[MAX_RCPT + 1];
 
-	for (unsigned i = 0; i < f->attempt.count; i++)
-		text[i] = "-saADTF"[f->attempt.rcpt[i].fate];
-	text[f->attempt.count] = '\0';
+	for (unsigned i = 0; i < f->errand.count; i++)
+		text[i] = "-saADTF"[f->errand.rcpt[i].fate];
+	text[f->errand.count] = '\0';
 	return text;
 }
 
@@ -503,13 +503,13 @@ test_many_recipients_go_in_several_transactions(void **state)
 	(void)state;
 	tx_setup(&f, 250, true);
 	assert_int_equal(f.t.count, TRANSACTION_RCPT_MAX);
-	transaction_begin(&second, &f.attempt, true, false);
-	transaction_begin(&third, &f.attempt, true, false);
+	transaction_begin(&second, &f.errand, true, false);
+	transaction_begin(&third, &f.errand, true, false);
 	assert_int_equal(second.first, 100);
 	assert_int_equal(third.first, 200);
 	assert_int_equal(third.count, 50);
-	assert_int_equal(f.attempt.open, 3);
-	assert_int_equal(f.attempt.next, 250);
+	assert_int_equal(f.errand.open, 3);
+	assert_int_equal(f.errand.next, 250);
 	tx_teardown(&f);
 }
 
@@ -542,8 +542,8 @@ test_reasons_are_kept_for_each_recipient(void **state)
 	answer(&f, "354 go");
 	transaction_sent(&f.t);
 	answer(&f, "452 4.2.2 full");
-	assert_string_equal(f.attempt.rcpt[0].reply, "550 5.1.1 nobody here");
-	assert_string_equal(f.attempt.rcpt[1].reply, "452 4.2.2 full");
+	assert_string_equal(f.errand.rcpt[0].reply, "550 5.1.1 nobody here");
+	assert_string_equal(f.errand.rcpt[1].reply, "452 4.2.2 full");
 	tx_teardown(&f);
 }
 

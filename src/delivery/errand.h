@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One attempt at one entry of the queue: its recipients and what becomes of each. */
-#ifndef TMAIL_DELIVERY_ATTEMPT_H
-#define TMAIL_DELIVERY_ATTEMPT_H
+#ifndef TMAIL_DELIVERY_ERRAND_H
+#define TMAIL_DELIVERY_ERRAND_H
 
 #include "spool/spool.h"
 #include "util/err.h"
@@ -22,18 +22,18 @@ enum fate {
 };
 
 /* A pending recipient. */
-struct attempt_rcpt {
+struct errand_rcpt {
 	unsigned state;     /* index into loaded.rcpt */
 	uint8_t fate;       /* enum fate */
 	const char *reply;  /* in the arena; NULL: none */
 	const char *status; /* RFC 3463, a literal, where the cause is ours; else NULL */
 };
 
-struct attempt {
+struct errand {
 	struct site *site;
 	struct entry *entry;    /* NULL: the slot is free */
 	struct loaded loaded;
-	struct attempt_rcpt *rcpt;  /* reused from one attempt to the next */
+	struct errand_rcpt *rcpt;  /* reused from one attempt to the next */
 	unsigned count, cap;
 	unsigned next;          /* the first recipient that no transaction has had */
 	unsigned open;          /* transactions under way */
@@ -42,34 +42,34 @@ struct attempt {
 };
 
 /* In a task. Loads ENTRY, which is ACTIVE. -1: it cannot be delivered and was held with an alarm. */
-int attempt_begin(struct attempt *a, struct site *site, struct entry *entry);
+int errand_begin(struct errand *a, struct site *site, struct entry *entry);
 
 static inline const struct recipient *
-attempt_recipient(const struct attempt *a, unsigned i)
+errand_recipient(const struct errand *a, unsigned i)
 {
 	return &a->loaded.message->rcpt[a->loaded.rcpt[a->rcpt[i].state].index];
 }
 
 /* What became of recipients [FIRST, FIRST + COUNT) whose fate is FROM. REPLY is copied; STATUS is a literal. */
-void attempt_settle(struct attempt *a, unsigned first, unsigned count, enum fate from, enum fate to, const char *reply,
+void errand_settle(struct errand *a, unsigned first, unsigned count, enum fate from, enum fate to, const char *reply,
     const char *status);
 
 /* All pending recipients at once, for causes of our own. */
-void attempt_settle_all(struct attempt *a, enum fate to, const char *reply, const char *status);
+void errand_settle_all(struct errand *a, enum fate to, const char *reply, const char *status);
 
 /* Ends the attempt: records, reports, logs, one line a recipient that was decided. With nothing decided the entry
  * goes back unchanged. The slot is free afterwards. */
-void attempt_end(struct attempt *a);
+void errand_end(struct errand *a);
 
 /* Gives the entry back as it was, first or last in line. */
-void attempt_return(struct attempt *a);
-void attempt_return_last(struct attempt *a);
+void errand_return(struct errand *a);
+void errand_return_last(struct errand *a);
 
 /* entry_finish() and entry_rekey(), without reports and lines. The slot is free afterwards. */
-void attempt_finish(struct attempt *a, const struct outcome *outcome);
-void attempt_rekey(struct attempt *a, const char *key);
+void errand_finish(struct errand *a, const struct outcome *outcome);
+void errand_rekey(struct errand *a, const char *key);
 
 /* Releases the slot's own memory. */
-void attempt_fini(struct attempt *a);
+void errand_fini(struct errand *a);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "delivery/attempt.h"
+#include "delivery/errand.h"
 
 #include "delivery/bounce.h"
 #include "delivery/schedule.h"
@@ -19,7 +19,7 @@
 enum { REPLY_KEPT = 512 };
 
 static void
-collect_pending(struct attempt *a)
+collect_pending(struct errand *a)
 {
 	a->count = 0;
 	for (unsigned i = 0; i < a->loaded.count; i++) {
@@ -29,12 +29,12 @@ collect_pending(struct attempt *a)
 			a->cap = a->cap ? a->cap * 2 : 4;
 			a->rcpt = xrealloc(a->rcpt, a->cap * sizeof(*a->rcpt));
 		}
-		a->rcpt[a->count++] = (struct attempt_rcpt){ .state = i };
+		a->rcpt[a->count++] = (struct errand_rcpt){ .state = i };
 	}
 }
 
 int
-attempt_begin(struct attempt *a, struct site *site, struct entry *entry)
+errand_begin(struct errand *a, struct site *site, struct entry *entry)
 {
 	struct err err;
 
@@ -59,19 +59,19 @@ attempt_begin(struct attempt *a, struct site *site, struct entry *entry)
 }
 
 static const char *
-keep(struct attempt *a, const char *reply)
+keep(struct errand *a, const char *reply)
 {
 	return reply != NULL ? arena_strndup(a->loaded.arena, reply, strnlen(reply, REPLY_KEPT)) : NULL;
 }
 
 void
-attempt_settle(struct attempt *a, unsigned first, unsigned count, enum fate from, enum fate to, const char *reply,
+errand_settle(struct errand *a, unsigned first, unsigned count, enum fate from, enum fate to, const char *reply,
     const char *status)
 {
 	const char *kept = NULL;
 
 	for (unsigned i = first; i < first + count; i++) {
-		struct attempt_rcpt *r = &a->rcpt[i];
+		struct errand_rcpt *r = &a->rcpt[i];
 
 		if (r->fate != from)
 			continue;
@@ -84,13 +84,13 @@ attempt_settle(struct attempt *a, unsigned first, unsigned count, enum fate from
 }
 
 void
-attempt_settle_all(struct attempt *a, enum fate to, const char *reply, const char *status)
+errand_settle_all(struct errand *a, enum fate to, const char *reply, const char *status)
 {
-	attempt_settle(a, 0, a->count, FATE_NONE, to, reply, status);
+	errand_settle(a, 0, a->count, FATE_NONE, to, reply, status);
 }
 
 static void
-release(struct attempt *a)
+release(struct errand *a)
 {
 	loaded_fini(&a->loaded);
 	a->entry = NULL;
@@ -100,7 +100,7 @@ release(struct attempt *a)
 }
 
 static void
-give_back(struct attempt *a, bool front)
+give_back(struct errand *a, bool front)
 {
 	struct entry *e = a->entry;
 
@@ -109,26 +109,26 @@ give_back(struct attempt *a, bool front)
 }
 
 void
-attempt_return(struct attempt *a)
+errand_return(struct errand *a)
 {
 	give_back(a, true);
 }
 
 void
-attempt_return_last(struct attempt *a)
+errand_return_last(struct errand *a)
 {
 	give_back(a, false);
 }
 
 void
-attempt_finish(struct attempt *a, const struct outcome *outcome)
+errand_finish(struct errand *a, const struct outcome *outcome)
 {
 	entry_finish(a->entry, outcome);
 	release(a);
 }
 
 void
-attempt_rekey(struct attempt *a, const char *key)
+errand_rekey(struct errand *a, const char *key)
 {
 	struct entry *e = a->entry;
 
@@ -137,7 +137,7 @@ attempt_rekey(struct attempt *a, const char *key)
 }
 
 void
-attempt_fini(struct attempt *a)
+errand_fini(struct errand *a)
 {
 	check(a->entry == NULL);
 	free(a->rcpt);
@@ -146,7 +146,7 @@ attempt_fini(struct attempt *a)
 }
 
 static unsigned
-count_fate(const struct attempt *a, enum fate fate)
+count_fate(const struct errand *a, enum fate fate)
 {
 	unsigned n = 0;
 
@@ -157,10 +157,10 @@ count_fate(const struct attempt *a, enum fate fate)
 
 /* Too old for another try: what was put off has failed. A reason of our own goes with the last reply. */
 static void
-expire(struct attempt *a)
+expire(struct errand *a)
 {
 	for (unsigned i = 0; i < a->count; i++) {
-		struct attempt_rcpt *r = &a->rcpt[i];
+		struct errand_rcpt *r = &a->rcpt[i];
 
 		if (r->fate != FATE_DEFERRED)
 			continue;
@@ -185,7 +185,7 @@ event_name(enum fate fate)
 }
 
 static void
-log_recipient(const struct attempt *a, const struct attempt_rcpt *rcpt, int64_t now, int64_t next)
+log_recipient(const struct errand *a, const struct errand_rcpt *rcpt, int64_t now, int64_t next)
 {
 	const struct recipient *to = &a->loaded.message->rcpt[a->loaded.rcpt[rcpt->state].index];
 	struct log_record r;
@@ -206,7 +206,7 @@ log_recipient(const struct attempt *a, const struct attempt_rcpt *rcpt, int64_t 
 
 /* Loaded states become the new absolute ones, those that changed first in line, and their number is returned. */
 static unsigned
-collect_changes(struct attempt *a, int64_t now, int64_t next)
+collect_changes(struct errand *a, int64_t now, int64_t next)
 {
 	static const enum rcpt_status status[] = { [FATE_DELIVERED] = RCPT_DELIVERED,
 		[FATE_DEFERRED] = RCPT_PENDING, [FATE_FAILED] = RCPT_FAILED };
@@ -214,7 +214,7 @@ collect_changes(struct attempt *a, int64_t now, int64_t next)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < a->count; i++) {
-		struct attempt_rcpt *r = &a->rcpt[i];
+		struct errand_rcpt *r = &a->rcpt[i];
 		struct rcpt_state changed;
 
 		if (r->fate < FATE_DELIVERED)
@@ -229,7 +229,7 @@ collect_changes(struct attempt *a, int64_t now, int64_t next)
 }
 
 static void
-count_fates(const struct attempt *a, unsigned delivered, unsigned deferred, unsigned failed)
+count_fates(const struct errand *a, unsigned delivered, unsigned deferred, unsigned failed)
 {
 	if (delivered > 0) {
 		counter_add(COUNTER_RECIPIENTS_DELIVERED, delivered);
@@ -244,7 +244,7 @@ count_fates(const struct attempt *a, unsigned delivered, unsigned deferred, unsi
 /* The report that goes with the outcome, or NULL; *WARNED is set when the delay warning's turn has come. Failures
  * come first: one report says one thing, and the warning has time until the next attempt. */
 static struct message *
-make_report(struct attempt *a, unsigned deferred, unsigned failed, int64_t now, bool *warned)
+make_report(struct errand *a, unsigned deferred, unsigned failed, int64_t now, bool *warned)
 {
 	const struct queue_settings *q = &a->site->settings->queue;
 	const struct message *m = a->loaded.message;
@@ -258,7 +258,7 @@ make_report(struct attempt *a, unsigned deferred, unsigned failed, int64_t now, 
 }
 
 void
-attempt_end(struct attempt *a)
+errand_end(struct errand *a)
 {
 	const struct queue_settings *q = &a->site->settings->queue;
 	const struct message *m = a->loaded.message;
@@ -273,7 +273,7 @@ attempt_end(struct attempt *a)
 	}
 	failed = count_fate(a, FATE_FAILED);
 	if (delivered + deferred + failed == 0 && a->count > 0) {
-		attempt_return(a);
+		errand_return(a);
 		return;
 	}
 	count_fates(a, delivered, deferred, failed);
@@ -283,5 +283,5 @@ attempt_end(struct attempt *a)
 	    ? schedule_next(q, entry_attempts(a->entry), m->received, null_sender, now) : now;
 	outcome.count = collect_changes(a, now, outcome.next_attempt);
 	outcome.rcpt = a->loaded.rcpt;
-	attempt_finish(a, &outcome);
+	errand_finish(a, &outcome);
 }
