@@ -66,3 +66,6 @@ unit_tests += tests/unit/test_trace
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_LDADD = $(unit_libs)
 EXTRA_DIST += tests/unit/dsn_summary.py
+unit_tests += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_LDADD = $(unit_libs)
