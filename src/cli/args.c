@@ -3,7 +3,9 @@
 #include "cli/cli.h"
 
 #include "util/check.h"
+#include "util/option.h"
 #include "util/str.h"
+#include "util/suggest.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -22,76 +24,6 @@ cli_error(enum cli_exit code, const char *fmt, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	return code;
-}
-
-int
-cli_time(const char *text, int64_t *seconds)
-{
-	static const struct {
-		const char *name;
-		int64_t seconds;
-	} units[] = { { "s", 1 }, { "min", 60 }, { "h", 3600 }, { "d", 86400 }, { "w", 604800 } };
-	size_t digits = strspn(text, "0123456789"), i;
-	uint64_t n;
-
-	if (digits == 0 || str_u64(text, digits, 1000000000, &n) < 0)
-		return -1;
-	for (i = 0; i < sizeof units / sizeof *units; i++) {
-		if (strcmp(text + digits, units[i].name) == 0) {
-			*seconds = (int64_t)n * units[i].seconds;
-			return 0;
-		}
-	}
-	return -1;
-}
-
-static unsigned
-distance(const char *a, const char *b)
-{
-	enum { MAX = 32 };
-	unsigned row[MAX + 1], diagonal, up, i, j;
-	size_t n = strlen(a), m = strlen(b);
-
-	if (n > MAX || m > MAX)
-		return UINT32_MAX;
-	for (j = 0; j <= m; j++)
-		row[j] = j;
-	for (i = 1; i <= n; i++) {
-		diagonal = row[0];
-		row[0] = i;
-		for (j = 1; j <= m; j++) {
-			up = row[j];
-			row[j] = diagonal + (a[i - 1] != b[j - 1]);
-			if (up + 1 < row[j])
-				row[j] = up + 1;
-			if (row[j - 1] + 1 < row[j])
-				row[j] = row[j - 1] + 1;
-			diagonal = up;
-		}
-	}
-	return row[m];
-}
-
-/* A name is near when less than half of it has to be changed, and never more than three letters. */
-void
-cli_nearest_init(struct cli_nearest *n, const char *word)
-{
-	size_t half = strlen(word) / 2;
-
-	n->word = word;
-	n->best = NULL;
-	n->distance = (half > 3 ? 3 : (unsigned)half) + 1;
-}
-
-void
-cli_nearest_try(struct cli_nearest *n, const char *name)
-{
-	unsigned d = distance(n->word, name);
-
-	if (d < n->distance) {
-		n->distance = d;
-		n->best = name;
-	}
 }
 
 bool
@@ -131,15 +63,15 @@ static enum cli_exit
 unknown_option(const struct cli *cli, const char *word)
 {
 	const struct cli_option *o;
-	struct cli_nearest near;
+	struct suggest near;
 	unsigned i;
 
-	cli_nearest_init(&near, word);
+	suggest_init(&near, word);
 	for (o = global_options; o->name != NULL; o++)
-		cli_nearest_try(&near, o->name);
+		suggest_try(&near, o->name);
 	for (i = 0; cli->command != NULL && i < CLI_OPTION_TABLES; i++)
 		for (o = cli->command->options[i]; o != NULL && o->name != NULL; o++)
-			cli_nearest_try(&near, o->name);
+			suggest_try(&near, o->name);
 	if (near.best != NULL)
 		return cli_error(CLI_USAGE, "unknown option %s; did you mean %s?", word, near.best);
 	if (cli->command == NULL)
@@ -153,14 +85,14 @@ unknown_option(const struct cli *cli, const char *word)
 static json_t *
 option_value(const struct cli_option *o, const char *text)
 {
-	int64_t seconds;
+	uint32_t seconds;
 	uint64_t n;
 
 	switch (o->kind) {
 	case OPTION_FLAG:
 		return json_true();
 	case OPTION_TIME:
-		return cli_time(text, &seconds) < 0 || seconds == 0 ? NULL : json_integer(seconds);
+		return option_parse_duration(text, &seconds, NULL) < 0 || seconds == 0 ? NULL : json_integer(seconds);
 	case OPTION_COUNT:
 		return str_u64(text, strlen(text), INT64_MAX, &n) < 0 || n == 0 ? NULL : json_integer((json_int_t)n);
 	case OPTION_ID:
@@ -254,14 +186,14 @@ unknown_word(const char *noun, const char *word)
 {
 	const struct cli_command *const *c;
 	const struct cli_noun *n;
-	struct cli_nearest near;
+	struct suggest near;
 
-	cli_nearest_init(&near, word);
+	suggest_init(&near, word);
 	for (c = cli_commands; *c != NULL; c++)
 		if (noun == NULL ? (*c)->noun == NULL : (*c)->noun != NULL && strcmp((*c)->noun, noun) == 0)
-			cli_nearest_try(&near, (*c)->verb);
+			suggest_try(&near, (*c)->verb);
 	for (n = cli_nouns; noun == NULL && n->name != NULL; n++)
-		cli_nearest_try(&near, n->name);
+		suggest_try(&near, n->name);
 	if (near.best != NULL)
 		return cli_error(CLI_USAGE, "unknown command %s%s%s; did you mean %s?", noun == NULL ? "" : noun,
 		    noun == NULL ? "" : " ", word, near.best);

@@ -89,16 +89,4 @@ int cli_main(int argc, char **argv);
 /* "tmail: " and the text on standard error; returns CODE. */
 enum cli_exit cli_error(enum cli_exit code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* "1h", "10min", "30s", "2d", "1w" as seconds; -1. */
-int cli_time(const char *text, int64_t *seconds);
-
-/* The name nearest to WORD among those NEXT gives until NULL, or NULL when none is near. */
-struct cli_nearest {
-	const char *word;
-	const char *best;
-	unsigned distance;
-};
-void cli_nearest_init(struct cli_nearest *n, const char *word);
-void cli_nearest_try(struct cli_nearest *n, const char *name);
-
 #endif

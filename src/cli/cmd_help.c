@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "util/suggest.h"
 
 #include <stddef.h>
 #include <stdio.h>
 
 static void
-try_names(struct cli_nearest *near)
+try_names(struct suggest *near)
 {
 	const struct cli_command *const *c;
 	const struct cli_noun *n;
 	const struct cli_topic *t;
 
 	for (c = cli_commands; *c != NULL; c++)
-		cli_nearest_try(near, (*c)->verb);
+		suggest_try(near, (*c)->verb);
 	for (n = cli_nouns; n->name != NULL; n++)
-		cli_nearest_try(near, n->name);
+		suggest_try(near, n->name);
 	for (t = cli_topics; t->name != NULL; t++)
-		cli_nearest_try(near, t->name);
+		suggest_try(near, t->name);
 }
 
 static enum cli_exit
 run_help(struct cli *cli)
 {
-	struct cli_nearest near;
+	struct suggest near;
 	struct buf out = { 0 };
 
 	if (help_find(&out, cli->operand, cli->operand_count) < 0) {
-		cli_nearest_init(&near, cli->operand[cli->operand_count - 1]);
+		suggest_init(&near, cli->operand[cli->operand_count - 1]);
 		try_names(&near);
 		if (near.best == NULL)
 			return cli_error(CLI_USAGE, "no help about \"%s\"; see tmail help", near.word);

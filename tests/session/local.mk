@@ -3,6 +3,7 @@
 TESTS += tests/session/session.test
 EXTRA_DIST += tests/session/session.test tests/session/run.py tests/session/harness.py tests/session/client.py \
 	tests/session/nexthop.py \
+	tests/session/test_cli_queue.py tests/session/test_cli_status.py \
 	tests/session/test_harness.py tests/session/test_smoke.py
 EXTRA_DIST += tests/session/test_smtp_content.py tests/session/test_smtp_dialogue.py \
 	tests/session/test_smtp_limits.py tests/session/test_smtp_relay.py tests/session/test_smtp_tls.py

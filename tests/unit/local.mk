@@ -36,6 +36,9 @@ tests_unit_test_delivery_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_conf
 tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
 tests_unit_test_conf_LDADD = $(unit_libs)
+unit_tests += tests/unit/test_cli
+tests_unit_test_cli_SOURCES = tests/unit/test_cli.c
+tests_unit_test_cli_LDADD = $(unit_libs) $(JANSSON_LIBS)
 
 unit_tests += tests/unit/test_settings
 tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
@@ -85,3 +88,6 @@ tests_unit_test_cli_LDADD = $(unit_libs) $(JANSSON_LIBS)
 unit_tests += tests/unit/test_control
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
 tests_unit_test_control_LDADD = $(unit_libs) $(JANSSON_LIBS)
+unit_tests += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_LDADD = $(unit_libs)

@@ -122,27 +122,6 @@ words_after_two_dashes_are_operands(void **state)
 }
 
 static void
-near_words_are_suggested(void **state)
-{
-	static const struct {
-		const char *word, *wants;
-	} rows[] = { { "lst", "list" }, { "lisst", "list" }, { "relaese", "release" }, { "zzzz", NULL }, { "x", NULL } };
-	struct cli_nearest near;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof rows / sizeof *rows; i++) {
-		cli_nearest_init(&near, rows[i].word);
-		cli_nearest_try(&near, "list");
-		cli_nearest_try(&near, "release");
-		if (rows[i].wants == NULL)
-			assert_null(near.best);
-		else
-			assert_string_equal(near.best, rows[i].wants);
-	}
-}
-
-static void
 peers_bytes_are_escaped(void **state)
 {
 	static const struct {
@@ -336,7 +315,6 @@ main(void)
 		cmocka_unit_test(wrong_command_lines_are_usage_errors),
 		cmocka_unit_test(help_wins_over_missing_words),
 		cmocka_unit_test(words_after_two_dashes_are_operands),
-		cmocka_unit_test(near_words_are_suggested),
 		cmocka_unit_test(peers_bytes_are_escaped),
 		cmocka_unit_test(ages_and_sizes_are_short),
 		cmocka_unit_test(tables_align_and_stream),
