@@ -133,7 +133,7 @@ data_act(struct session *s, struct call *call)
 	case CONTENT_LOST:
 		break;
 	}
-	transaction_end(&s->tx);
+	mail_transaction_end(&s->tx);
 	s->stage = STAGE_HELO;
 	s->state = SESSION_COMMAND;
 }

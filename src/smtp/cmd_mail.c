@@ -72,6 +72,6 @@ mail_act(struct session *s, struct call *call)
 	}
 	if (admitted(s, &call->params.mail) < 0)
 		return;
-	transaction_begin(s, &call->path, &call->params.mail);
+	mail_transaction_begin(s, &call->path, &call->params.mail);
 	session_reply(s, 250, "2.1.0", "sender ok");
 }

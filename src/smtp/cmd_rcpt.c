@@ -96,7 +96,7 @@ routed(struct session *s, const struct address *path, const char *address)
 void
 rcpt_act(struct session *s, struct call *call)
 {
-	struct transaction *tx = &s->tx;
+	struct mail_transaction *tx = &s->tx;
 	const struct route_settings *route;
 	char address[ADDRESS_MAX + 1 + ADDRESS_DOMAIN_MAX + 1];
 
@@ -104,7 +104,7 @@ rcpt_act(struct session *s, struct call *call)
 	route = routed(s, &call->path, address);
 	if (route == NULL)
 		return;
-	if (!transaction_has(tx, address)) {
+	if (!mail_transaction_has(tx, address)) {
 		if (tx->m->rcpt_count >= session_settings(s)->limits.recipients) {
 			refused(s, COUNTER_RECIPIENTS_REFUSED_LIMIT, 452, "4.5.3", "too many recipients");
 			return;
@@ -114,7 +114,7 @@ rcpt_act(struct session *s, struct call *call)
 			return;
 		}
 		tx->direction = direction_of(s);
-		transaction_add(tx, address, route);
+		mail_transaction_add(tx, address, route);
 	}
 	session_reply(s, 250, "2.1.5", "recipient ok");
 }

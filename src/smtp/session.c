@@ -80,7 +80,7 @@ session_free(struct session *s)
 {
 	log_ended(s);
 	check(s->scratch == NULL);
-	transaction_end(&s->tx);
+	mail_transaction_end(&s->tx);
 	io_close(&s->io);
 	list_remove(&s->link);
 	server_session_ended(s->home, &s->peer);
@@ -227,7 +227,7 @@ finish(struct session *s)
 		session_free(s);
 		return;
 	}
-	transaction_end(&s->tx);
+	mail_transaction_end(&s->tx);
 	input_fini(&s->in);
 	s->state = SESSION_LINGER;
 	s->deadline = loop_now(s->home->loop) + SESSION_LINGER_MS;
@@ -340,7 +340,7 @@ session_start(struct server_loop *home, const struct smtp_listener *listener, in
 void
 session_reset(struct session *s)
 {
-	transaction_end(&s->tx);
+	mail_transaction_end(&s->tx);
 	free(s->helo);
 	s->helo = NULL;
 	s->esmtp = false;

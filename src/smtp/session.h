@@ -65,7 +65,7 @@ struct session {
 	struct task *task;        /* serves the session; NULL: it is idle */
 	struct scratch *scratch;  /* NULL while the session waits */
 	struct input in;
-	struct transaction tx;
+	struct mail_transaction tx;
 	char *helo;               /* what the client called itself; NULL: not greeted yet */
 	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
 	struct addr peer;

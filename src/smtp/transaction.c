@@ -20,7 +20,7 @@
 enum { SEEN_FROM = 8 };
 
 void
-transaction_begin(struct session *s, const struct address *sender, const struct mail_params *params)
+mail_transaction_begin(struct session *s, const struct address *sender, const struct mail_params *params)
 {
 	struct arena *arena = arena_new(0);
 	struct message *m = message_new(spool_next_id(session_spool(s)), &arena);
@@ -48,7 +48,7 @@ hash_address(const char *address)
 }
 
 static void
-seen_put(struct transaction *tx, uint32_t index)
+seen_put(struct mail_transaction *tx, uint32_t index)
 {
 	uint32_t at = (uint32_t)hash_address(tx->m->rcpt[index].address) & (tx->seen_size - 1);
 
@@ -59,7 +59,7 @@ seen_put(struct transaction *tx, uint32_t index)
 
 /* Keeps the table at most half full. */
 static void
-seen_grow(struct transaction *tx)
+seen_grow(struct mail_transaction *tx)
 {
 	uint32_t i;
 
@@ -71,7 +71,7 @@ seen_grow(struct transaction *tx)
 }
 
 bool
-transaction_has(const struct transaction *tx, const char *address)
+mail_transaction_has(const struct mail_transaction *tx, const char *address)
 {
 	uint32_t i, at;
 
@@ -89,7 +89,7 @@ transaction_has(const struct transaction *tx, const char *address)
 }
 
 void
-transaction_add(struct transaction *tx, const char *address, const struct route_settings *route)
+mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route)
 {
 	struct message *m = tx->m;
 	struct recipient *r;
@@ -112,7 +112,7 @@ transaction_add(struct transaction *tx, const char *address, const struct route_
 }
 
 void
-transaction_end(struct transaction *tx)
+mail_transaction_end(struct mail_transaction *tx)
 {
 	if (tx->m != NULL)
 		message_unref(&tx->m);

@@ -18,7 +18,7 @@ struct session;
 enum direction { DIRECTION_NONE = 0, DIRECTION_INBOUND, DIRECTION_OUTBOUND };
 
 /* Zeroed memory: no transaction. */
-struct transaction {
+struct mail_transaction {
 	struct message *m;     /* under construction; NULL: no transaction */
 	uint64_t declared;     /* SIZE=; 0: not given */
 	enum direction direction;
@@ -29,15 +29,15 @@ struct transaction {
 };
 
 /* MAIL was accepted: a message with a new id. */
-void transaction_begin(struct session *s, const struct address *sender, const struct mail_params *params);
+void mail_transaction_begin(struct session *s, const struct address *sender, const struct mail_params *params);
 
 /* Has this recipient been accepted before? */
-bool transaction_has(const struct transaction *tx, const char *address);
+bool mail_transaction_has(const struct mail_transaction *tx, const char *address);
 
 /* One more recipient; ADDRESS is copied. */
-void transaction_add(struct transaction *tx, const char *address, const struct route_settings *route);
+void mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route);
 
 /* Forgets everything; the message is dropped unless it was committed. */
-void transaction_end(struct transaction *tx);
+void mail_transaction_end(struct mail_transaction *tx);
 
 #endif

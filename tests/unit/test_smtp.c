@@ -137,7 +137,7 @@ static void
 recipients_are_kept_once_and_in_order(void **state)
 {
 	struct arena *arena = arena_new(0);
-	struct transaction tx = { .m = message_new(1, &arena) };
+	struct mail_transaction tx = { .m = message_new(1, &arena) };
 	struct route_settings route = { .key = "k" };
 	char address[64];
 	int i;
@@ -145,19 +145,19 @@ recipients_are_kept_once_and_in_order(void **state)
 	(void)state;
 	for (i = 0; i < 3000; i++) {
 		snprintf(address, sizeof address, "r%d@example.net", i);
-		assert_false(transaction_has(&tx, address));
-		transaction_add(&tx, address, &route);
-		assert_true(transaction_has(&tx, address));
+		assert_false(mail_transaction_has(&tx, address));
+		mail_transaction_add(&tx, address, &route);
+		assert_true(mail_transaction_has(&tx, address));
 		snprintf(address, sizeof address, "r%d@EXAMPLE.net", i / 2);
-		assert_true(transaction_has(&tx, address));
+		assert_true(mail_transaction_has(&tx, address));
 		snprintf(address, sizeof address, "R%d@example.net", i / 2);
-		assert_false(transaction_has(&tx, address));
+		assert_false(mail_transaction_has(&tx, address));
 	}
 	assert_int_equal(tx.m->rcpt_count, 3000);
 	assert_string_equal(tx.m->rcpt[0].address, "r0@example.net");
 	assert_string_equal(tx.m->rcpt[2999].address, "r2999@example.net");
 	assert_int_equal(tx.m->group_count, 1);
-	transaction_end(&tx);
+	mail_transaction_end(&tx);
 	assert_null(tx.m);
 }
 
