@@ -27,6 +27,13 @@ tests_unit_test_counters_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_smtp
 tests_unit_test_smtp_SOURCES = tests/unit/test_smtp.c tests/unit/smtp_fixture.c tests/unit/smtp_fixture.h
 tests_unit_test_smtp_LDADD = $(unit_libs)
+unit_tests += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_settings
+tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
+tests_unit_test_settings_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c tests/unit/spool_rig.c tests/unit/spool_rig.h
 tests_unit_test_spool_LDADD = $(unit_libs)
