@@ -20,6 +20,10 @@ log_recipients(struct log_record *r, const struct message *m)
 	struct buf list = { 0 };
 	uint32_t i;
 
+	if (m->rcpt_count == 1) {
+		log_str(r, "to", m->rcpt[0].address);
+		return;
+	}
 	for (i = 0; i < m->rcpt_count && i < LOGGED_RCPTS; i++)
 		buf_printf(&list, "%s%s", i > 0 ? "," : "", m->rcpt[i].address);
 	if (m->rcpt_count > LOGGED_RCPTS)

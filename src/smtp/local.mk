@@ -14,3 +14,4 @@ libtmail_la_SOURCES += \
 	src/smtp/session.c src/smtp/session.h \
 	src/smtp/transaction.c src/smtp/transaction.h \
 	src/smtp/verbs.c src/smtp/verbs.h
+EXTRA_DIST += doc/smtp.md

@@ -409,7 +409,7 @@ run_commands(struct session *s)
 	while (!s->closing && !s->gone && next_command(s)) {
 		limit_errors(s);
 		s->deadline = command_deadline(s);
-		if (s->gone || s->scratch->out.len < SESSION_OUTPUT)
+		if (s->scratch == NULL || s->scratch->out.len < SESSION_OUTPUT)
 			continue;
 		if (session_park(s) < 0)
 			return;
