@@ -75,6 +75,7 @@ check_listeners(struct settings *s, const struct option_context *c)
 static void
 settle_listeners(struct settings *s, const struct option_context *c)
 {
+	bool sound = c->errors->count == 0; /* else a certificate may be what did not parse */
 	struct listener_settings *l;
 	char text[ADDR_TEXT];
 	unsigned i;
@@ -85,7 +86,7 @@ settle_listeners(struct settings *s, const struct option_context *c)
 			l->name = arena_strdup(c->arena, addr_text(&l->address[0], text));
 		if (l->tls == TLS_AUTO)
 			l->tls = s->tls.certificate != NULL ? TLS_OPTIONAL : TLS_NONE;
-		else if (l->tls != TLS_NONE && s->tls.certificate == NULL && c->errors->count == 0)
+		else if (l->tls != TLS_NONE && s->tls.certificate == NULL && sound)
 			conf_error(c->errors, &l->place,
 			    "listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }");
 	}
