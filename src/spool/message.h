@@ -13,6 +13,13 @@
 #include <sys/uio.h>
 
 struct arena;
+struct disk;
+
+/* What all messages in memory take together; the spool's. */
+struct message_budget {
+	_Atomic uint64_t total;  /* bytes charged: being received, cached, loaded */
+	_Atomic uint64_t cached; /* of it: committed and kept for the first attempt */
+};
 
 enum message_flag {
 	MESSAGE_8BITMIME = 1 << 0, /* BODY=8BITMIME was given */
@@ -53,9 +60,14 @@ struct message {
 	uint32_t group_count;
 	uint64_t size;         /* bytes of content */
 	struct chunk *first, *last; /* the content; NULL while it is only on disk or in a blob */
-	char blob[32];         /* name of the blob file that holds the content, or "" */
+	char blob[32];         /* name of the blob file that holds the content behind the pieces above, or "" */
+	uint64_t blob_len;     /* its bytes; SIZE counts them too */
 	uint32_t blob_crc;
-	size_t memory;         /* bytes charged to the spool's memory budget */
+	int blob_fd;           /* while the blob is being written; -1: not */
+	struct disk *blob_disk; /* where */
+	size_t memory;         /* bytes charged to the spool's memory budget, given back with the last reference */
+	struct message_budget *budget; /* NULL until something was charged */
+	atomic_bool cached;    /* counted as cached */
 };
 
 /* A message under construction, with one reference. ARENA is taken. */
@@ -64,6 +76,9 @@ struct message *message_ref(struct message *m);
 
 /* Drops a reference and nulls the pointer; the last one frees arena and content. Any thread. */
 void message_unref(struct message **m);
+
+/* Frees the pieces in memory and gives their charge back; SIZE stays. */
+void message_release(struct message *m);
 
 /* Index of the group with this KEY, added where missing. */
 uint16_t message_group(struct message *m, const char *key);

@@ -4,6 +4,8 @@ libtmail_la_SOURCES += \
 	src/util/buf.c src/util/buf.h \
 	src/util/check.c src/util/check.h \
 	src/util/clock.c src/util/clock.h \
+	src/util/conf.c src/util/conf.h \
+	src/util/conf_lex.c src/util/conf_lex.h \
 	src/util/counters.c src/util/counters.h src/util/counters.def \
 	src/util/crc32c.c src/util/crc32c.h \
 	src/util/err.c src/util/err.h \
@@ -11,5 +13,9 @@ libtmail_la_SOURCES += \
 	src/util/list.h \
 	src/util/log.c src/util/log.h \
 	src/util/map.c src/util/map.h \
+	src/util/option.c src/util/option.h \
+	src/util/option_docs.c \
+	src/util/option_types.c \
 	src/util/random.c src/util/random.h \
-	src/util/str.c src/util/str.h
+	src/util/str.c src/util/str.h \
+	src/util/suggest.c src/util/suggest.h

@@ -14,3 +14,7 @@ tests_session_faultfs_la_SOURCES = tests/session/faultfs.c
 tests_session_faultfs_la_CFLAGS = -std=gnu11 $(WARN)
 tests_session_faultfs_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 tests_session_faultfs_la_LIBADD = -ldl
+	tests/session/nexthop.py \
+	tests/session/test_harness.py tests/session/test_smoke.py
+EXTRA_DIST += tests/session/test_delivery_bounce.py tests/session/test_delivery_content.py \
+	tests/session/test_delivery_hops.py tests/session/test_delivery_replies.py tests/session/test_delivery_tls.py

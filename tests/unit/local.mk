@@ -23,3 +23,49 @@ tests_unit_test_net_LDADD = $(unit_libs) $(LIBEVENT_LIBS)
 unit_tests += tests/unit/test_counters
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
 tests_unit_test_counters_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_delivery
+tests_unit_test_delivery_SOURCES = tests/unit/test_delivery.c
+tests_unit_test_delivery_LDADD = $(unit_libs)
+unit_tests += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_settings
+tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
+tests_unit_test_settings_LDADD = $(unit_libs)
+unit_tests += tests/unit/test_spool
+tests_unit_test_spool_SOURCES = tests/unit/test_spool.c tests/unit/spool_rig.c tests/unit/spool_rig.h
+tests_unit_test_spool_LDADD = $(unit_libs)
+unit_tests += tests/unit/test_spool_log
+tests_unit_test_spool_log_SOURCES = tests/unit/test_spool_log.c
+tests_unit_test_spool_log_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_address
+tests_unit_test_address_SOURCES = tests/unit/test_address.c
+tests_unit_test_address_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_command
+tests_unit_test_command_SOURCES = tests/unit/test_command.c
+tests_unit_test_command_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_datastream
+tests_unit_test_datastream_SOURCES = tests/unit/test_datastream.c
+tests_unit_test_datastream_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_dsn
+tests_unit_test_dsn_SOURCES = tests/unit/test_dsn.c
+tests_unit_test_dsn_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_header
+tests_unit_test_header_SOURCES = tests/unit/test_header.c
+tests_unit_test_header_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_reply
+tests_unit_test_reply_SOURCES = tests/unit/test_reply.c
+tests_unit_test_reply_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_trace
+tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
+tests_unit_test_trace_LDADD = $(unit_libs)
+EXTRA_DIST += tests/unit/dsn_summary.py

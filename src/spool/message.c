@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#include "spool/message.h"
+#include "spool/disk.h"
+#include "util/arena.h"
+#include "util/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct message *
+message_new(uint64_t id, struct arena **arena)
+{
+	struct message *m = arena_zalloc(*arena, sizeof *m);
+
+	atomic_init(&m->refs, 1);
+	m->id = id;
+	m->arena = *arena;
+	*arena = NULL;
+	m->sender = "";
+	m->blob_fd = -1;
+	return m;
+}
+
+struct message *
+message_ref(struct message *m)
+{
+	atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+	return m;
+}
+
+static void
+give_back(struct message *m)
+{
+	if (m->budget == NULL)
+		return;
+	atomic_fetch_sub_explicit(&m->budget->total, m->memory, memory_order_relaxed);
+	if (atomic_load_explicit(&m->cached, memory_order_relaxed))
+		atomic_fetch_sub_explicit(&m->budget->cached, m->memory, memory_order_relaxed);
+}
+
+void
+message_release(struct message *m)
+{
+	struct chunk *c, *next;
+
+	give_back(m);
+	m->memory = 0;
+	for (c = m->first; c != NULL; c = next) {
+		next = c->next;
+		free(c);
+	}
+	m->first = m->last = NULL;
+}
+
+void
+message_unref(struct message **message)
+{
+	struct message *m = *message;
+	struct arena *arena;
+
+	*message = NULL;
+	if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	message_release(m);
+	if (m->blob_fd >= 0)
+		m->blob_disk->close(m->blob_disk, m->blob_fd);
+	arena = m->arena;
+	arena_free(&arena);
+}
+
+/* The array grows by doubling: capacity is the power of two not below the count. */
+static void
+add_group(struct message *m, const char *key)
+{
+	const char **grown;
+	uint32_t n = m->group_count;
+
+	if ((n & (n - 1)) == 0) {
+		grown = arena_alloc(m->arena, (n ? n * 2 : 1) * sizeof *grown);
+		if (n > 0)
+			memcpy(grown, m->group, n * sizeof *grown);
+		m->group = grown;
+	}
+	m->group[m->group_count++] = arena_strdup(m->arena, key);
+}
+
+uint16_t
+message_group(struct message *m, const char *key)
+{
+	uint32_t i;
+
+	for (i = m->group_count; i > 0; i--)
+		if (strcmp(m->group[i - 1], key) == 0)
+			return (uint16_t)(i - 1);
+	check(m->group_count < UINT16_MAX);
+	add_group(m, key);
+	return (uint16_t)(m->group_count - 1);
+}
+
+static struct chunk *
+chunk_new(size_t cap)
+{
+	struct chunk *c = xmalloc(sizeof *c + cap);
+
+	c->next = NULL;
+	c->len = 0;
+	c->cap = cap;
+	return c;
+}
+
+char *
+message_room(struct message *m, size_t want, size_t *room)
+{
+	struct chunk *c = m->last;
+
+	if (c == NULL || c->len == c->cap) {
+		c = chunk_new(want ? want : 4096);
+		if (m->last != NULL)
+			m->last->next = c;
+		else
+			m->first = c;
+		m->last = c;
+	}
+	*room = c->cap - c->len;
+	return c->data + c->len;
+}
+
+void
+message_filled(struct message *m, size_t n)
+{
+	check(m->last != NULL && n <= m->last->cap - m->last->len);
+	m->last->len += n;
+	m->size += n;
+}
+
+void
+message_append(struct message *m, const void *p, size_t n)
+{
+	const char *from = p;
+	size_t room;
+	char *to;
+
+	while (n > 0) {
+		to = message_room(m, n < 4096 ? 4096 : n, &room);
+		if (room > n)
+			room = n;
+		memcpy(to, from, room);
+		message_filled(m, room);
+		from += room;
+		n -= room;
+	}
+}
+
+void
+message_prepend(struct message *m, const void *p, size_t n)
+{
+	struct chunk *c;
+
+	if (n == 0)
+		return;
+	c = chunk_new(n);
+	memcpy(c->data, p, n);
+	c->len = n;
+	c->next = m->first;
+	m->first = c;
+	if (m->last == NULL)
+		m->last = c;
+	m->size += n;
+}
