@@ -265,10 +265,7 @@ rest(struct session *s)
 	} else if (s->home->server->aborting || (s->home->server->draining && s->tx.m == NULL)) {
 		if (s->state == SESSION_COMMAND)
 			last_word(s, "4.3.2", "is shutting down, try again later");
-		if (s->home->server->aborting)
-			session_free(s);
-		else
-			finish(s);
+		session_free(s); /* it was silent, so nothing of it is unread */
 	} else {
 		io_idle(&s->io, on_idle, s->deadline);
 	}

@@ -436,9 +436,12 @@ class SessionTest(unittest.TestCase):
 
 def need(test, program, package):
     """Skips the test when PROGRAM is missing; where CI is set that is a failure."""
-    if shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin"):
-        return
-    reason = "%s is missing: apt-get install %s" % (program, package)
+    if not (shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")):
+        missing(test, package)
+
+
+def missing(test, package):
+    reason = "missing: apt-get install " + package
     if IN_CI:
         test.fail(reason)
     test.skipTest(reason)

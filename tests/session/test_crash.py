@@ -39,7 +39,7 @@ class Crash(harness.SessionTest):
         def missing():
             with hop.changed:
                 return load.acknowledged - Arrivals(hop.messages).times.keys()
-        deadline = time.monotonic() + 120 * harness.SLOW
+        deadline = time.monotonic() + 60 * harness.SLOW
         while missing() and time.monotonic() < deadline:
             gateway.cli("queue", "retry", "--yes", code=None)
             time.sleep(0.5)

@@ -145,7 +145,7 @@ class FullDisk(Faulty):
         p = subprocess.run(["mount", "-o", "loop", image, mount], stderr=subprocess.PIPE, text=True)
         if p.returncode != 0:
             self.skipTest("no loop mount here: " + p.stderr.strip())
-        self.addCleanup(subprocess.run, ["umount", mount])
+        self.addCleanup(subprocess.run, ["umount", "-l", mount])
         os.chmod(mount, 0o755)
         return mount
 
@@ -233,18 +233,24 @@ class Order(Faulty):
     """The promise behind 250, as the kernel saw it."""
 
     def trace(self, data, name):
-        """Runs one message under strace; the lines of the trace and the log of descriptors."""
+        """Runs one message under strace; its calls, see joined()."""
         harness.need(self, "strace", "strace")
         out = os.path.join(self.folder(), name)
         hop = self.next_hop()
         calls = "pwritev,pwritev2,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync,openat,rename,renameat"
         gateway = self.gateway(next_hop=hop, env={"ASAN_OPTIONS": "detect_leaks=0"},
-                               wrapper=["strace", "-f", "-y", "-s", "256", "-e", "trace=" + calls, "-o", out])
+                               wrapper=["strace", "-DD", "-f", "-y", "-s", "256", "-e", "trace=" + calls, "-o", out])
         gateway.send(data=data)
         hop.wait_messages(1)
+        root = gateway.process.pid
         gateway.stop()
-        with open(out, errors="replace") as f:
-            return self.joined(f.read().splitlines())
+        harness.wait_until(lambda: re.search(r"(?m)^%d +\+\+\+ " % root, self.text(out)), what="the end of the trace")
+        return self.joined(self.text(out).splitlines())
+
+    @staticmethod
+    def text(path):
+        with open(path, errors="replace") as f:
+            return f.read()
 
     @staticmethod
     def joined(lines):

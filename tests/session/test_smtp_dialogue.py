@@ -59,8 +59,9 @@ class Dialogue(harness.SessionTest):
         with self.mx.client() as c:
             c.expect(220)
             for bad in ("EHLO", "HELO", "EHLO ", "EHLO a b", "EHLO <script>", "EHLO \u00e9t\u00e9", "HELO a\"b",
-                        "EHLO a\tb", "EHLO " + "x" * 300):
+                        "EHLO " + "x" * 300):
                 c.command(bad, 501)
+            c.command("EHLO a\tb", 500)
             for good in ("EHLO a", "EHLO [192.0.2.1]", "EHLO [IPv6:2001:db8::1]", "HELO my_pc", "HELO a.b-c.example.",
                          "EHLO 192.0.2.1"):
                 c.command(good, 250)

@@ -85,9 +85,9 @@ class Limits(harness.SessionTest):
         self.serves(gateway)
 
     def test_tasks_exhausted(self):
-        gateway = self.limited("tasks = 3")
+        gateway = self.limited("tasks = 100", threads=1)
         busy = []
-        for _ in range(3):
+        for _ in range(100):
             c = gateway.client()
             c.hello()
             c.command("MAIL FROM:<a@example.com>", 250)
@@ -153,10 +153,10 @@ class Limits(harness.SessionTest):
         return gateway.wait_log(event="aborted")
 
     def test_a_whole_message_has_its_time(self):
-        self.assertEqual(self.dribble(self.limited("message_timeout = 1s min_rate = 0"), 5)["reason"], "timeout")
+        self.assertEqual(self.dribble(self.limited("message_timeout = 1s min_rate = 0B/s"), 5)["reason"], "timeout")
 
     def test_too_slow_a_message_is_broken_off(self):
-        record = self.dribble(self.limited("message_timeout = 4s min_rate = 1KB"), 3.5)
+        record = self.dribble(self.limited("message_timeout = 4s min_rate = 1KB/s"), 3.5)
         self.assertEqual(record["reason"], "too slow")
 
     def test_slow_clients_do_not_slow_the_others(self):

@@ -33,7 +33,7 @@ class Relay(harness.SessionTest):
         hop, smart = self.next_hop(), self.next_hop()
         gateway = self.gateway(next_hop=hop, extra="""
             relay_from = { 127.0.0.1 }
-            route smart { recipient = { "@example.org" } next_hop = { "%s" } }
+            route smart { match { recipient = { "@example.org" } } next_hop = { "%s" } }
             """ % smart.text)
         self.assertEqual(self.rcpt(gateway, "b@example.org").code, 250)
         reply = self.rcpt(gateway, "b@example.com")

@@ -120,23 +120,16 @@ class Tls(harness.SessionTest):
             self.assertTrue(c.closed(10))
 
     def test_implicit(self):
-        gateway = self.secure("tls = implicit", start=False)
-        gateway.start(ready=False)
-        gateway.wait_log(event=True)
-
-        def greeted():
-            try:
-                c = gateway.client(timeout=5)
-                c.handshake()
-                return c
-            except OSError:
-                return None
-        c = harness.wait_until(greeted)
+        port, holder = harness.free_port()
+        self.addCleanup(holder.close)
+        gateway = self.secure(extra='listener tls { address = { "127.0.0.1:%d" } tls = implicit }' % port)
+        c = harness.Client(("127.0.0.1", port))
+        self.addCleanup(c.close)
+        c.handshake()
         self.assertNotIn("STARTTLS", c.hello().lines)
         c.command("STARTTLS", 503)
         self.assertEqual(c.message("a@example.com", "b@example.net", LETTER).code, 250)
-        c.close()
-        with gateway.client() as plain:
+        with harness.Client(("127.0.0.1", port)) as plain:
             plain.send(b"EHLO client.example\r\n")
             plain.socket.settimeout(10)
             got = b""

@@ -47,6 +47,12 @@ unit_tests += tests/unit/test_spool_log
 tests_unit_test_spool_log_SOURCES = tests/unit/test_spool_log.c
 tests_unit_test_spool_log_LDADD = $(unit_libs)
 
+# A disk in memory that loses what was not synced: for the log, and for the whole spool.
+simdisk = tests/unit/simdisk.c tests/unit/simdisk.h
+
+unit_tests += tests/unit/test_crash
+tests_unit_test_crash_SOURCES = tests/unit/test_crash.c $(simdisk)
+tests_unit_test_crash_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_address
 tests_unit_test_address_SOURCES = tests/unit/test_address.c
 tests_unit_test_address_LDADD = $(unit_libs)
