@@ -298,6 +298,43 @@ option_manual(const struct option_block *root, struct buf *out)
 	manual_body(root, out);
 }
 
+enum { TYPES_MAX = 32 };
+
+/* Adds the types of B's rows that are not among the N there yet; returns their number. */
+static size_t
+collect_types(const struct option_block *b, const struct option_type *type[TYPES_MAX], size_t n)
+{
+	const struct option_block *sub;
+	const struct option *o;
+	size_t i;
+
+	for (o = b->options; o != NULL && o->name != NULL; o++) {
+		for (i = 0; i < n && type[i] != o->type; i++)
+			;
+		if (!(o->flags & OPTION_LATER) && o->words == NULL && i == n && n < TYPES_MAX)
+			type[n++] = o->type;
+	}
+	for (sub = b->blocks; sub != NULL && sub->name != NULL; sub++)
+		n = collect_types(sub, type, n);
+	return n;
+}
+
+void
+option_manual_types(const struct option_block *root, struct buf *out)
+{
+	const struct option_type *type[TYPES_MAX];
+	size_t n = collect_types(root, type, 0), i;
+
+	buf_adds(out, ".Bl -tag -width Ds\n");
+	for (i = 0; i < n; i++) {
+		buf_adds(out, ".It Ar");
+		manual_arg(out, type[i]->name);
+		buf_addc(out, '\n');
+		manual_text(out, type[i]->syntax);
+	}
+	buf_adds(out, ".El\n");
+}
+
 /* Prose as comment lines of a fair width. */
 static void
 sample_text(struct buf *out, const char *text, unsigned depth)

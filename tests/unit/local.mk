@@ -66,3 +66,7 @@ unit_tests += tests/unit/test_trace
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_LDADD = $(unit_libs)
 EXTRA_DIST += tests/unit/dsn_summary.py
+
+unit_tests += tests/unit/test_option
+tests_unit_test_option_SOURCES = tests/unit/test_option.c
+tests_unit_test_option_LDADD = $(unit_libs)
