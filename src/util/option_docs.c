@@ -228,8 +228,7 @@ manual_facts(const struct option *o, struct buf *out)
 	if (o->flags & OPTION_REQUIRED)
 		buf_adds(out, "It has to be given.\n");
 	else if (o->fallback_help != NULL) {
-		buf_adds(out, "Default: ");
-		manual_text(out, o->fallback_help);
+		buf_printf(out, "Default: %s.\n", o->fallback_help);
 	} else if (o->fallback != NULL) {
 		buf_adds(out, "Default:\n.Ql");
 		manual_arg(out, o->fallback);
@@ -268,8 +267,10 @@ manual_block(const struct option_block *b, struct buf *out)
 	buf_adds(out, ".It Ic");
 	manual_arg(out, b->name);
 	if (b->title != NULL) {
-		buf_printf(out, " %s", b->flags & BLOCK_TITLE_OPTIONAL ? "Op Ar" : "Ar");
+		buf_adds(out, b->flags & BLOCK_TITLE_OPTIONAL ? " Oo Ar" : " Ar");
 		manual_arg(out, b->title);
+		if (b->flags & BLOCK_TITLE_OPTIONAL)
+			buf_adds(out, " Oc");
 	}
 	buf_adds(out, " No { ... }\n");
 	manual_text(out, b->help);
