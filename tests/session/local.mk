@@ -16,5 +16,7 @@ tests_session_faultfs_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 tests_session_faultfs_la_LIBADD = -ldl
 	tests/session/nexthop.py \
 	tests/session/test_harness.py tests/session/test_smoke.py
+EXTRA_DIST += tests/session/test_smtp_content.py tests/session/test_smtp_dialogue.py \
+	tests/session/test_smtp_limits.py tests/session/test_smtp_relay.py tests/session/test_smtp_tls.py
 EXTRA_DIST += tests/session/test_delivery_bounce.py tests/session/test_delivery_content.py \
 	tests/session/test_delivery_hops.py tests/session/test_delivery_replies.py tests/session/test_delivery_tls.py

@@ -24,6 +24,9 @@ unit_tests += tests/unit/test_counters
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
 tests_unit_test_counters_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_smtp
+tests_unit_test_smtp_SOURCES = tests/unit/test_smtp.c tests/unit/smtp_fixture.c tests/unit/smtp_fixture.h
+tests_unit_test_smtp_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_delivery
 tests_unit_test_delivery_SOURCES = tests/unit/test_delivery.c
 tests_unit_test_delivery_LDADD = $(unit_libs)
