@@ -109,10 +109,17 @@ class Replies(harness.SessionTest):
                 self.arrives_after("mail", rubbish)
 
     def test_a_reply_of_4_mb(self):
-        for stage in "ehlo", "mail", "dot":
+        for stage in "ehlo", "mail", "rcpt":
             with self.subTest(stage=stage):
-                self.arrives_after(stage, b"250-" + b"x" * 4000000 + b"\r\n250 ok\r\n",
-                                   count=2 if stage == "dot" else 1)
+                self.arrives_after(stage, b"250-" + b"x" * 4000000 + b"\r\n250 ok\r\n")
+
+    def test_a_reply_of_4_mb_to_the_message(self):
+        hop = self.next_hop()
+        hop.script("dot", b"250-" + b"x" * 4000000 + b"\r\n250 ok\r\n", None)
+        gateway = self.relay(hop)
+        gateway.send("a@example.com", "b@example.net", LETTER)
+        self.assertIn("endless", gateway.wait_log(event="deferred")["reply"])
+        gateway.wait_log(event="delivered")
 
     def test_a_reply_of_many_lines_without_end(self):
         self.arrives_after("rcpt", b"250-more\r\n" * 400000 + b"250 ok\r\n")
