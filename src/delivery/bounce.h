@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 struct delivery;
-struct job;
+struct errand;
 struct message;
 
-/* A report on those recipients of J whose fate is FAILED (action failed) or who wait (action delayed), as a new
+/* A report on those recipients of A whose fate is FAILED (action failed) or who wait (action delayed), as a new
  * message from the null sender, or NULL where there is none to make: the null sender is never answered, NOTIFY may
  * forbid it (RFC 3461 4.1), and a sender no route leads to cannot be reached (logged). RETRY_UNTIL in wall seconds,
  * for delays. In a task: a part of the original is read back. */
-struct message *bounce_new(struct job *j, enum dsn_action action, int64_t now, int64_t retry_until);
+struct message *bounce_new(struct errand *a, enum dsn_action action, int64_t now, int64_t retry_until);
 
 #endif

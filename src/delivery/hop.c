@@ -68,6 +68,12 @@ best_rank(const struct hops *h)
 }
 
 bool
+hops_alike(const struct hop *a, const struct hop *b)
+{
+	return is_alive(a) && is_alive(b) && rank(a) == rank(b);
+}
+
+bool
 hops_any_alive(const struct hops *h)
 {
 	return best_rank(h) < 4;
@@ -164,6 +170,13 @@ hop_room(const struct hop *hop, uint64_t now)
 	return allowed - hop->conns;
 }
 
+void
+hop_shrink(struct hop *hop, uint64_t now)
+{
+	hop->limit = hop->limit >= 2000 ? hop->limit / 2 : 1000;
+	hop->calm_until = now + HOP_CALM;
+}
+
 bool
 hop_failed(const struct hops *h, struct hop *hop, uint64_t now, const char *why)
 {
@@ -171,8 +184,7 @@ hop_failed(const struct hops *h, struct hop *hop, uint64_t now, const char *why)
 
 	snprintf(hop->error, sizeof(hop->error), "%s", why);
 	hop->error_at = clock_wall();
-	hop->limit = hop->limit >= 2000 ? hop->limit / 2 : 1000;
-	hop->calm_until = now + HOP_CALM;
+	hop_shrink(hop, now);
 	if (hop->state == HOP_DEAD || (hop->conns > 0 && hop->state != HOP_PROBING))
 		return false;
 	for (unsigned i = 0; i < hop->failures && wait < h->retry_max; i++)

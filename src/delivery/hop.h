@@ -26,6 +26,7 @@ struct hop {
 	char text[ADDR_TEXT];
 	enum hop_state state;
 	bool suspect;             /* silent while work waits: used only when nobody else is there */
+	bool counted;             /* in the counter of hops that are down */
 	unsigned failures;        /* in a row; a finished transaction ends the row */
 	uint64_t dead_until;
 	uint64_t calm_until;      /* no new connection beside those there are */
@@ -65,6 +66,9 @@ struct hop *hops_choose(const struct hops *h, bool spill, const struct hop *aski
 /* CHOSEN takes a message. */
 void hops_charge(struct hops *h, struct hop *chosen);
 
+/* Do both stand at the same place of the order, so that they share the work of a round robin? */
+bool hops_alike(const struct hop *a, const struct hop *b);
+
 bool hops_any_alive(const struct hops *h);
 
 /* A dead hop whose time has come, or NULL. */
@@ -82,6 +86,9 @@ unsigned hop_room(const struct hop *hop, uint64_t now);
 /* The hop failed (not one message): a connection that could not be made or that did nothing but break. Halves the
  * limit; without another connection the hop is dead, longer each time. True when it has become dead just now. */
 bool hop_failed(const struct hops *h, struct hop *hop, uint64_t now, const char *why);
+
+/* A connection broke that had worked: fewer of them, and none new for a moment. */
+void hop_shrink(struct hop *hop, uint64_t now);
 
 /* A probe begins; a session was established (true when the hop was dead); a reply came; a transaction ended. */
 void hop_probe(struct hop *hop);

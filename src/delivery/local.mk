@@ -1,3 +1,16 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
-	src/delivery/delivery.h
+	src/delivery/errand.c src/delivery/errand.h \
+	src/delivery/bounce.c src/delivery/bounce.h \
+	src/delivery/conn.c src/delivery/conn.h \
+	src/delivery/content.c src/delivery/content.h \
+	src/delivery/delivery.c src/delivery/delivery.h \
+	src/delivery/hop.c src/delivery/hop.h \
+	src/delivery/reroute.c \
+	src/delivery/schedule.c src/delivery/schedule.h \
+	src/delivery/session.c \
+	src/delivery/site.c src/delivery/site.h \
+	src/delivery/status.c \
+	src/delivery/sweep.c \
+	src/delivery/transaction.c src/delivery/transaction.h \
+	src/delivery/transfer.c

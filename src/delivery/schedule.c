@@ -36,7 +36,7 @@ schedule_next(const struct queue_settings *q, unsigned attempts, int64_t receive
 }
 
 bool
-schedule_warn(const struct queue_settings *q, int64_t received, bool null_sender, bool warned, int64_t now)
+schedule_warn(const struct queue_settings *q, int64_t received, bool warned, int64_t now)
 {
-	return q->warn_after > 0 && !null_sender && !warned && now - received >= (int64_t)q->warn_after;
+	return q->warn_after > 0 && !warned && now - received >= (int64_t)q->warn_after;
 }

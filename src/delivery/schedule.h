@@ -17,8 +17,8 @@ int64_t schedule_next(const struct queue_settings *q, unsigned attempts, int64_t
 /* The end of a message's life: a failure at or after it is for good. */
 int64_t schedule_end(const struct queue_settings *q, int64_t received, bool null_sender);
 
-/* Is it time for the one delay warning (RFC 3464 action "delayed")? Never for the null sender. */
-bool schedule_warn(const struct queue_settings *q, int64_t received, bool null_sender, bool warned, int64_t now);
+/* Is it time for the one delay warning (RFC 3464 action "delayed")? */
+bool schedule_warn(const struct queue_settings *q, int64_t received, bool warned, int64_t now);
 
 /* The wait WAIT, a tenth more or less. */
 uint64_t schedule_jitter(uint64_t wait);

@@ -28,7 +28,7 @@ enum datastream_flag {
 
 /* 0: no limit. */
 struct datastream_limits {
-	uint64_t line;   /* octets of a line without its CRLF */
+	uint64_t line;   /* octets of a line without its CRLF; below 998 it means 998 */
 	uint64_t header; /* octets of the header section */
 	uint32_t hops;
 };

@@ -29,14 +29,16 @@ add_from(struct buf *out, const struct trace *t)
 	const char *helo = t->helo != NULL ? t->helo : "";
 	bool literal = address_valid_literal(helo, strlen(helo));
 	bool valid = literal || address_valid_domain(helo, strlen(helo), 0);
+	/* DNS names may hold any byte. */
+	const char *client = t->client != NULL && address_valid_domain(t->client, strlen(t->client), 0) ? t->client : NULL;
 
 	buf_adds(out, "Received: from ");
 	if (valid)
 		buf_adds(out, helo);
 	else
 		buf_adds(out, t->literal != NULL ? t->literal : "localhost");
-	if (t->literal != NULL && t->client != NULL)
-		buf_printf(out, "%s(%s %s)", strlen(helo) + strlen(t->client) > 50 ? "\r\n\t" : " ", t->client, t->literal);
+	if (t->literal != NULL && client != NULL)
+		buf_printf(out, "%s(%s %s)", strlen(helo) + strlen(client) > 50 ? "\r\n\t" : " ", client, t->literal);
 	else if (t->literal != NULL)
 		buf_printf(out, " (%s)", t->literal);
 	if (!valid && *helo != '\0') {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "spool/committer.h"
+#include "spool/compact.h"
 #include "spool/parcel.h"
 #include "spool/record.h"
 #include "util/check.h"
 #include "util/clock.h"
+#include "util/counters.h"
 #include "util/log.h"
 
 #include <errno.h>
@@ -200,6 +202,8 @@ added(struct committer *c, const struct unit *u, struct job *job)
 	index_add(&spool->index, stored_ref(job->added), u->record[u->message].pos,
 	    (uint32_t)(u->record[u->message].head_len + u->record[u->message].body_len));
 	arrive(c, job->added, job->message);
+	if (job->added->blob)
+		atomic_fetch_add(&spool->blob_count, 1);
 }
 
 static void
@@ -216,7 +220,64 @@ done(struct committer *c, const struct unit *u, struct job *job)
 	if (--s->open > 0)
 		return;
 	index_remove(ix, s);
+	if (s->blob)
+		compactor_remove_blob(c->spool, s->link.hash);
 	stored_unref(s);
+}
+
+static void
+copied_whole(struct index *ix, const struct unit *u)
+{
+	struct stored *s = u->copy->stored;
+	const struct spool_record *r = u->record;
+	struct entry *e;
+	unsigned i;
+
+	index_move(ix, s, r++->pos);
+	for (i = 0; i < s->count; i++) {
+		e = &s->entry[i];
+		if (e->rcpt_count == 0)
+			continue;
+		if (e->done) {
+			r++;
+			continue;
+		}
+		if (atomic_load(&e->state_pos) != 0)
+			index_state(ix, e, r++->pos);
+		if (atomic_load(&e->rcpts_pos) != 0)
+			index_rcpts(ix, e, r++->pos);
+	}
+	check(r == u->record + u->count);
+	counter_add(COUNTER_SPOOL_COMPACTED, 1);
+}
+
+static void
+copied(struct committer *c, const struct unit *u)
+{
+	struct index *ix = &c->spool->index;
+	struct copy *copy = u->copy;
+
+	copy->written = true;
+	switch ((enum record_type)copy->type) {
+	case RECORD_MESSAGE:
+		copied_whole(ix, u);
+		break;
+	case RECORD_STATE:
+		index_state(ix, &copy->stored->entry[copy->group], u->record[0].pos);
+		break;
+	case RECORD_RCPTS:
+		index_rcpts(ix, &copy->stored->entry[copy->group], u->record[0].pos);
+		break;
+	case RECORD_DONE:
+		/* Its message's segment may have gone in the meantime: then nobody needs it. */
+		if (index_have_usage(ix, copy->home) != NULL)
+			index_done(ix, copy->id, copy->group, copy->home, u->record[0].pos);
+		else
+			index_usage(ix, LOG_POS_SEGMENT(u->record[0].pos));
+		break;
+	case RECORD_PROBE:
+		break;
+	}
 }
 
 static void
@@ -239,6 +300,8 @@ wrote(struct committer *c, const struct unit *u)
 		done(c, u, job);
 		break;
 	case JOB_COPY:
+		copied(c, u);
+		break;
 	case JOB_BARRIER:
 		break;
 	}
@@ -265,8 +328,8 @@ succeed(struct committer *c, struct parcel *b)
 		wrote(c, &b->unit[i]);
 	}
 	pthread_mutex_unlock(&ix->lock);
-	for (i = 0; i < b->units; i++)
-		tell(c, b->unit[i].job, 0);
+	for (i = 0; i < b->jobs; i++)
+		tell(c, b->job[i], 0);
 }
 
 /* ---- failures ---- */
@@ -305,8 +368,8 @@ fail(struct committer *c, struct parcel *b, const struct err *err)
 	struct job *job;
 	unsigned i;
 
-	for (i = 0; i < b->units; i++) {
-		job = b->unit[i].job;
+	for (i = 0; i < b->jobs; i++) {
+		job = b->job[i];
 		if (job->kind == JOB_STATE || job->kind == JOB_DONE) {
 			append_job(&c->again_last, job);
 			look_within(c, AGAIN_MS);
@@ -351,8 +414,8 @@ write_states_alone(struct committer *c, struct parcel *b, struct err *err)
 	unsigned i;
 
 	parcel_init(&rest);
-	for (i = 0; i < b->units; i++) {
-		job = b->unit[i].job;
+	for (i = 0; i < b->jobs; i++) {
+		job = b->job[i];
 		if (job->kind == JOB_COMMIT)
 			refuse(c, job, err);
 		else if (job->message != NULL)
@@ -361,7 +424,7 @@ write_states_alone(struct committer *c, struct parcel *b, struct err *err)
 			parcel_add(&rest, job);
 	}
 	look_within(c, AGAIN_MS);
-	if (rest.units > 0 && append(c, &rest, err) == 0)
+	if (rest.units == 0 || append(c, &rest, err) == 0)
 		succeed(c, &rest);
 	else
 		fail(c, &rest, err);
@@ -373,9 +436,7 @@ write_parcel(struct committer *c, struct parcel *b)
 {
 	struct err err = { 0 };
 
-	if (b->units == 0)
-		return;
-	if (append(c, b, &err) == 0)
+	if (b->units == 0 || append(c, b, &err) == 0)
 		succeed(c, b);
 	else if (err.code == ENOSPC && b->messages)
 		write_states_alone(c, b, &err);
@@ -385,24 +446,39 @@ write_parcel(struct committer *c, struct parcel *b)
 }
 
 static void
-write_jobs(struct committer *c, struct job *jobs)
+write_job(struct committer *c, struct job *job)
 {
 	const uint64_t max = spool_log_append_max(c->spool->log) / 2;
 	struct parcel *b = &c->parcel;
-	struct job *job, *next;
+
+	if (job->kind == JOB_BARRIER) {
+		write_parcel(c, b);
+		tell(c, job, 0);
+		return;
+	}
+	if (b->units > 0 && (b->bytes + parcel_size_of(job) > max || b->units >= PARCEL_UNITS))
+		write_parcel(c, b);
+	parcel_add(b, job);
+}
+
+/* Copies go first: what else is known of their messages stands behind them then, and counts. */
+static void
+write_jobs(struct committer *c, struct job *jobs)
+{
+	struct job *rest = NULL, **last = &rest, *job, *next;
 
 	for (job = jobs; job != NULL; job = next) {
 		next = job->next;
-		if (job->kind == JOB_BARRIER) {
-			write_parcel(c, b);
-			tell(c, job, 0);
-			continue;
-		}
-		if (b->units > 0 && (b->bytes + parcel_size_of(job) > max || b->units >= PARCEL_UNITS))
-			write_parcel(c, b);
-		parcel_add(b, job);
+		if (job->kind == JOB_COPY)
+			write_job(c, job);
+		else
+			append_job(&last, job);
 	}
-	write_parcel(c, b);
+	for (job = rest; job != NULL; job = next) {
+		next = job->next;
+		write_job(c, job);
+	}
+	write_parcel(c, &c->parcel);
 }
 
 /* What failed before comes first, so that an entry's records keep their order. */
@@ -488,6 +564,7 @@ close_segment(struct committer *c, uint32_t number)
 		s->closed = clock_ms();
 	ix->look = true;
 	pthread_mutex_unlock(&ix->lock);
+	compactor_nudge(c->spool);
 }
 
 static void
@@ -591,9 +668,14 @@ committer_start(struct spool *spool, struct err *err)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&c->thread, NULL, committer_main, c);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc != 0)
-		return err_set(err, "cannot start the committer: %s", strerror(rc));
-	return 0;
+	if (rc == 0)
+		return 0;
+	spool->committer = NULL;
+	pthread_cond_destroy(&c->more);
+	pthread_mutex_destroy(&c->lock);
+	free(c->outbox);
+	free(c);
+	return err_set(err, "cannot start the committer: %s", strerror(rc));
 }
 
 void

@@ -91,6 +91,26 @@ index_drop_usage(struct index *ix, struct usage *s)
 	ix->look = true;
 }
 
+static struct usage_ref *
+refer(struct usage *u, uint32_t to)
+{
+	struct usage_ref *r;
+	size_t i;
+
+	/* The newest are asked for most. */
+	for (i = u->refs; i > 0; i--)
+		if (u->ref[i - 1].segment == to)
+			return &u->ref[i - 1];
+	if (u->refs == u->ref_cap) {
+		u->ref_cap = u->ref_cap ? u->ref_cap * 2 : 4;
+		u->ref = xrealloc(u->ref, u->ref_cap * sizeof *u->ref);
+	}
+	r = &u->ref[u->refs++];
+	memset(r, 0, sizeof *r);
+	r->segment = to;
+	return r;
+}
+
 static void
 settle(struct index *ix, struct stored *s, log_pos pos)
 {
@@ -131,7 +151,7 @@ index_move(struct index *ix, struct stored *s, log_pos pos)
 	unsettle(ix, s);
 	settle(ix, s, pos);
 	if (from != to)
-		index_refer(ix, to, from);
+		refer(index_usage(ix, to), from)->copies++;
 }
 
 void
@@ -171,33 +191,13 @@ index_rcpts(struct index *ix, struct entry *e, log_pos pos)
 }
 
 void
-index_refer(struct index *ix, uint32_t segment, uint32_t to)
-{
-	struct usage *s = index_usage(ix, segment);
-	size_t i;
-
-	/* The newest are asked for most. */
-	for (i = s->refs; i > 0; i--)
-		if (s->ref[i - 1].segment == to) {
-			s->ref[i - 1].count++;
-			return;
-		}
-	if (s->refs == s->ref_cap) {
-		s->ref_cap = s->ref_cap ? s->ref_cap * 2 : 4;
-		s->ref = xrealloc(s->ref, s->ref_cap * sizeof *s->ref);
-	}
-	s->ref[s->refs].segment = to;
-	s->ref[s->refs++].count = 1;
-}
-
-void
 index_done(struct index *ix, uint64_t id, uint16_t group, uint32_t home, log_pos pos)
 {
 	struct usage *s = index_usage(ix, LOG_POS_SEGMENT(pos));
 
 	if (s->number == home)
 		return;
-	index_refer(ix, s->number, home);
+	refer(s, home)->dones++;
 	if (s->dones == s->done_cap) {
 		s->done_cap = s->done_cap ? s->done_cap * 2 : 64;
 		s->done = xrealloc(s->done, s->done_cap * sizeof *s->done);
@@ -207,10 +207,25 @@ index_done(struct index *ix, uint64_t id, uint16_t group, uint32_t home, log_pos
 	s->done[s->dones++].home = home;
 }
 
+void
+index_forget_dones(struct index *ix, struct usage *u)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < u->refs; i++) {
+		u->ref[i].dones = 0;
+		if (u->ref[i].copies > 0)
+			u->ref[kept++] = u->ref[i];
+	}
+	u->refs = kept;
+	u->dones = 0;
+	ix->look = true;
+}
+
 bool
 usage_needed(const struct usage *s)
 {
-	return s->live > 0 || s->states > 0 || s->refs > 0;
+	return s->live > 0 || s->states > 0 || s->refs > 0 || s->foreign;
 }
 
 /* What compaction would have to write. */
@@ -221,6 +236,6 @@ usage_bytes(const struct usage *s)
 	size_t i;
 
 	for (i = 0; i < s->refs; i++)
-		n += (uint64_t)s->ref[i].count * 64;
+		n += (uint64_t)s->ref[i].dones * 64;
 	return n;
 }

@@ -2,6 +2,7 @@
 libtmail_la_SOURCES += \
 	src/spool/blob.c src/spool/blob.h \
 	src/spool/committer.c src/spool/committer.h \
+	src/spool/compact.c src/spool/compact.h \
 	src/spool/disk.c src/spool/disk.h \
 	src/spool/parcel.c src/spool/parcel.h \
 	src/spool/entry.c \
@@ -11,8 +12,11 @@ libtmail_la_SOURCES += \
 	src/spool/port.c \
 	src/spool/queue.c \
 	src/spool/record.c src/spool/record.h \
+	src/spool/recovery.c src/spool/recovery.h \
 	src/spool/spool.c src/spool/spool.h \
 	src/spool/store.h \
+	src/spool/walk.c \
+	src/spool/operate.c \
 	src/spool/batch.c src/spool/batch.h \
 	src/spool/log.c src/spool/log.h src/spool/log_ops.h \
 	src/spool/log_adopt.c \

@@ -21,6 +21,7 @@ parcel_fini(struct parcel *b)
 	parcel_clear(b);
 	buf_fini(&b->head);
 	buf_fini(&b->envelope);
+	free(b->job);
 	free(b->unit);
 	free(b->log);
 	free(b->record);
@@ -30,7 +31,7 @@ void
 parcel_clear(struct parcel *b)
 {
 	arena_free(&b->arena);
-	b->units = b->records = 0;
+	b->jobs = b->units = b->records = 0;
 	b->bytes = 0;
 	b->sync = b->messages = false;
 }
@@ -39,7 +40,10 @@ uint64_t
 parcel_size_of(const struct job *job)
 {
 	uint64_t n = OVERHEAD + job->state_len + job->rcpts_head_len + job->rcpts_len;
+	const struct copy *c;
 
+	for (c = job->copy; c != NULL; c = c->next)
+		n += OVERHEAD * 4 + c->view.head_len + c->view.body_len;
 	if (job->message != NULL)
 		n += OVERHEAD + (job->message->first != NULL ? job->message->size : 0) + job->message->rcpt_count * 128u;
 	return n;
@@ -163,11 +167,106 @@ add_done(struct parcel *b, uint64_t id, uint16_t group)
 	add_record(b, RECORD_DONE, keep(b, b->head.data, b->head.len), b->head.len);
 }
 
+static void
+add_view(struct parcel *b, enum record_type type, const struct log_view *v)
+{
+	struct spool_record *r = add_record(b, type, v->head, v->head_len);
+
+	if (v->body_len > 0)
+		add_body(b, r, v->body, v->body_len);
+}
+
+static bool
+is_same(const _Atomic log_pos *where, log_pos from, const struct log_view *view)
+{
+	return atomic_load(where) == from && (from == 0 || view->head != NULL);
+}
+
+/* What compaction read is still the newest there is. Everything written in the meantime was accounted for before;
+ * what is in this batch comes behind the copy. */
+static bool
+is_fresh(const struct copy *c)
+{
+	const struct entry *e;
+	unsigned i;
+
+	if (c->type == RECORD_DONE)
+		return true;
+	if (c->stored->open == 0 || c->view.head == NULL)
+		return false;
+	if (c->type != RECORD_MESSAGE) {
+		e = &c->stored->entry[c->group];
+		return atomic_load(c->type == RECORD_STATE ? &e->state_pos : &e->rcpts_pos) == c->from;
+	}
+	for (i = 0; i < c->parts; i++) {
+		e = &c->stored->entry[c->part[i].group];
+		if (!e->done && (!is_same(&e->state_pos, c->part[i].state_from, &c->part[i].state) ||
+		    !is_same(&e->rcpts_pos, c->part[i].rcpts_from, &c->part[i].rcpts)))
+			return false;
+	}
+	return atomic_load(&c->stored->pos) == c->from;
+}
+
+/* The message with the absolute state of all its groups: what stands before it on disk counts no more. */
+static void
+add_whole(struct parcel *b, const struct copy *c)
+{
+	const struct stored *s = c->stored;
+	const struct copy_part *part;
+	unsigned i, next = 0;
+
+	add_view(b, RECORD_MESSAGE, &c->view);
+	for (i = 0; i < s->count; i++) {
+		part = next < c->parts && c->part[next].group == i ? &c->part[next++] : NULL;
+		if (s->entry[i].rcpt_count == 0)
+			continue;
+		if (s->entry[i].done) {
+			add_done(b, c->id, (uint16_t)i);
+			continue;
+		}
+		check(part != NULL);
+		if (part->state_from != 0)
+			add_view(b, RECORD_STATE, &part->state);
+		if (part->rcpts_from != 0)
+			add_view(b, RECORD_RCPTS, &part->rcpts);
+	}
+}
+
+static void
+add_copies(struct parcel *b, struct job *job)
+{
+	struct copy *c;
+
+	for (c = job->copy; c != NULL; c = c->next) {
+		c->written = false;
+		if (!is_fresh(c))
+			continue;
+		add_unit(b, job)->copy = c;
+		if (c->type == RECORD_MESSAGE)
+			add_whole(b, c);
+		else if (c->type == RECORD_DONE)
+			add_done(b, c->id, c->group);
+		else
+			add_view(b, (enum record_type)c->type, &c->view);
+	}
+}
+
 void
 parcel_add(struct parcel *b, struct job *job)
 {
-	struct unit *u = add_unit(b, job);
+	struct unit *u;
 
+	if (b->jobs == b->job_cap) {
+		b->job_cap = b->job_cap ? b->job_cap * 2 : 64;
+		b->job = xrealloc(b->job, b->job_cap * sizeof(*b->job));
+	}
+	b->job[b->jobs++] = job;
+	b->sync |= job->sync;
+	if (job->kind == JOB_COPY) {
+		add_copies(b, job);
+		return;
+	}
+	u = add_unit(b, job);
 	if (job->kind == JOB_STATE)
 		add_state(b, job);
 	else if (job->kind == JOB_DONE)
@@ -175,7 +274,6 @@ parcel_add(struct parcel *b, struct job *job)
 	u->message = u->count;
 	if (job->message != NULL)
 		add_message(b, job->message);
-	b->sync |= job->sync;
 }
 
 void

@@ -9,13 +9,15 @@ enum { PARCEL_UNITS = 8192 };
 
 struct unit {
 	struct job *job;
-	struct copy *copy;            /* of a COPY job: one unit each */
+	struct copy *copy;            /* of a COPY job */
 	unsigned first, count;        /* in parcel->record */
 	unsigned message;             /* which of them is the new message or report */
 	struct spool_record *record;  /* after parcel_seal() */
 };
 
 struct parcel {
+	struct job **job;             /* in it, in order; a COPY job may have many units or none */
+	unsigned jobs, job_cap;
 	struct unit *unit;
 	struct log_unit *log;         /* after parcel_seal() */
 	unsigned units, unit_cap;

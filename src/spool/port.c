@@ -9,7 +9,7 @@
 void
 port_hand_over(struct port *p)
 {
-	if (p->first == NULL)
+	if (p->first == NULL || p->spool->committer == NULL)
 		return;
 	committer_submit(p->spool, p->first, p->last, p->urgent);
 	p->first = NULL;
@@ -156,7 +156,13 @@ port_start(struct port *p)
 }
 
 struct port *
+port_of_bytes(struct spool *spool, const char *key, size_t len)
+{
+	return &spool->port[hash_bytes(key, len) % spool->ports];
+}
+
+struct port *
 port_of_key(struct spool *spool, const char *key)
 {
-	return &spool->port[hash_bytes(key, strlen(key)) % spool->ports];
+	return port_of_bytes(spool, key, strlen(key));
 }

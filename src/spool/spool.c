@@ -4,6 +4,8 @@
 #include "net/work.h"
 #include "spool/blob.h"
 #include "spool/committer.h"
+#include "spool/compact.h"
+#include "spool/recovery.h"
 #include "util/arena.h"
 #include "util/check.h"
 
@@ -41,7 +43,15 @@ open_parts(struct spool *s, struct err *err)
 	s->port = xcalloc(s->ports, sizeof *s->port);
 	for (i = 0; i < s->ports; i++)
 		port_init(&s->port[i], s, s->config.loops[i], i);
-	return committer_start(s, err);
+	if (!s->config.discard && spool_recover(s, err) < 0)
+		return -1;
+	compactor_new(s);
+	if (committer_start(s, err) < 0 || compactor_start(s, err) < 0)
+		return -1;
+	for (i = 0; i < s->ports; i++)
+		port_hand_over(&s->port[i]); /* what recovery put on hold */
+	committer_nudge(s);
+	return 0;
 }
 
 int
@@ -109,9 +119,11 @@ spool_close(struct spool **spool)
 
 	if (s == NULL)
 		return;
-	for (i = 0; i < s->ports && s->committer != NULL; i++)
+	for (i = 0; i < s->ports; i++)
 		port_hand_over(&s->port[i]);
+	compactor_stop(s);
 	committer_stop(s);
+	compactor_free(s);
 	for (i = 0; i < s->ports; i++)
 		port_drain(&s->port[i]);
 	map_each(&s->index.messages, clear_message, &s->index.messages);

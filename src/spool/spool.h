@@ -28,6 +28,8 @@ struct spool_config {
 	struct disk *disk;        /* NULL: the real one */
 	struct loop **loops;
 	unsigned loop_count;
+	unsigned compact_from;    /* segments in use from which on compaction begins; 0: 5 */
+	unsigned compact_age;     /* ms a segment rests before it is compacted; 0: 30,000 */
 	const uint64_t *crashed;  /* ids whose handling crashed a worker twice: held with an alarm */
 	unsigned crashed_count;
 };

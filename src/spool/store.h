@@ -101,10 +101,10 @@ struct done_ref {
 	uint16_t group;
 };
 
-/* This many things here are needed for as long as SEGMENT exists: done records of its messages, newer copies. */
+/* Needed for as long as SEGMENT exists: so many done records of its messages, newer copies of them. */
 struct usage_ref {
 	uint32_t segment;
-	uint32_t count;
+	uint32_t dones, copies;
 };
 
 /* What of a segment is still needed, and why. */
@@ -123,6 +123,7 @@ struct usage {
 	uint64_t closed;          /* clock_ms() when it stopped being the current one; 0: it is */
 	uint64_t tried;           /* clock_ms() of the last compaction that could not empty it */
 	bool broken;              /* a write or sync failed: to be emptied */
+	bool foreign;             /* holds records that cannot be read: kept */
 };
 
 struct index {
@@ -147,7 +148,7 @@ void index_remove(struct index *ix, struct stored *s);                 /* done: 
 void index_state(struct index *ix, struct entry *e, log_pos pos);      /* the newest STATE; 0: none is needed */
 void index_rcpts(struct index *ix, struct entry *e, log_pos pos);
 void index_done(struct index *ix, uint64_t id, uint16_t group, uint32_t home, log_pos pos);
-void index_refer(struct index *ix, uint32_t segment, uint32_t to);
+void index_forget_dones(struct index *ix, struct usage *u);             /* they were copied forward */
 bool usage_needed(const struct usage *s);
 uint64_t usage_bytes(const struct usage *s);
 void index_drop_usage(struct index *ix, struct usage *s);
@@ -194,6 +195,7 @@ void port_start(struct port *p);
 void port_hand_over(struct port *p);
 void port_receive(struct port *p);
 struct port *port_of_key(struct spool *spool, const char *key);
+struct port *port_of_bytes(struct spool *spool, const char *key, size_t len);
 
 /* ---- queue ---- */
 
@@ -255,7 +257,6 @@ struct spool {
 	void *ready_arg;
 	atomic_bool degraded;         /* a write failed; no sync has succeeded since */
 	atomic_bool log_full;         /* the log has no room for messages */
-	atomic_bool disk_short;       /* less than min_free is left */
 	struct blobs *blobs;
 	_Atomic uint64_t commits, batches, syncs, sync_us, blob_count;
 	bool closing;

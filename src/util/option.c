@@ -238,7 +238,8 @@ read_sub_block(struct pass *p, const struct conf_node *n)
 		return;
 	}
 	if (b->flags & BLOCK_LATER) {
-		conf_error(p->c->errors, &n->place, "'%s { }' is not built yet", n->key);
+		conf_error(p->c->errors, &n->place, "'%s%s%.80s { }' is not built yet", n->key, n->title ? " " : "",
+		    n->title ? n->title : "");
 		return;
 	}
 	if (!(b->flags & BLOCK_REPEAT) && seen_twice(&p->block_seen[b - p->block->blocks], n, p->c))

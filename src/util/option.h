@@ -55,8 +55,7 @@ struct option {
 	unsigned flags;
 	const struct option_type *type;
 	size_t offset, count_offset;
-	uint64_t min, max;               /* of numbers, sizes and durations; of the number of values in a list;
-	                                  * 0, 0: no bounds of its own */
+	uint64_t min, max;               /* of numbers, sizes and durations; 0, 0: what the type can hold */
 	const struct option_word *words; /* of enumerations */
 	const char *fallback;            /* the default as it would be written, "a, b" for a list; NULL: zero bytes */
 	const char *fallback_help;       /* where the default is computed: what it is, in words */

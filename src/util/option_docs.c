@@ -48,13 +48,20 @@ print_value(const struct option *o, const void *value, struct buf *out)
 	buf_fini(&text);
 }
 
-/* A string nobody set is a null pointer. */
-static bool
-is_unset(const struct option *o, const void *target)
+/* A string nobody set prints as nothing and is left out. */
+static void
+print_single(const struct option *o, const void *value, struct buf *out, unsigned depth)
 {
-	bool string = o->type->print == option_string.print;
+	struct buf text = { 0 };
 
-	return !(o->flags & OPTION_LIST) && string && *(const char *const *)at(target, o->offset) == NULL;
+	o->type->print(&text, o, value);
+	if (text.len > 0 || (o->flags & OPTION_EMPTY)) {
+		indent(out, depth);
+		buf_printf(out, "%s = ", o->name);
+		put_value(out, buf_str(&text));
+		buf_addc(out, '\n');
+	}
+	buf_fini(&text);
 }
 
 static void
@@ -63,13 +70,10 @@ print_option(const struct option *o, const void *target, struct buf *out, unsign
 	const char *value = at(target, o->offset);
 	unsigned count, i;
 
-	if ((o->flags & OPTION_LATER) || is_unset(o, target))
+	if (o->flags & OPTION_LATER)
 		return;
 	if (!(o->flags & OPTION_LIST)) {
-		indent(out, depth);
-		buf_printf(out, "%s = ", o->name);
-		print_value(o, value, out);
-		buf_addc(out, '\n');
+		print_single(o, value, out, depth);
 		return;
 	}
 	count = *(const unsigned *)at(target, o->count_offset);
@@ -87,7 +91,7 @@ print_option(const struct option *o, const void *target, struct buf *out, unsign
 
 static void print_body(const struct option_block *b, const void *target, struct buf *out, unsigned depth);
 
-/* An inline block that says nothing is left out. */
+/* A block that says nothing is left out. */
 static void
 print_block(const struct option_block *b, const void *target, struct buf *out, unsigned depth)
 {
@@ -95,7 +99,7 @@ print_block(const struct option_block *b, const void *target, struct buf *out, u
 	struct buf body = { 0 };
 
 	print_body(b, target, &body, depth + 1);
-	if (body.len > 0 || !(b->flags & BLOCK_INLINE)) {
+	if (body.len > 0 || (b->flags & BLOCK_REPEAT)) {
 		indent(out, depth);
 		buf_adds(out, b->name);
 		if (!(b->flags & BLOCK_INLINE) && head->name != NULL) {

@@ -320,20 +320,14 @@ print_mode(struct buf *b, const struct option *o, const void *value)
 }
 
 static int
-parse_enum(const struct option_input *in, void *out, struct err *err)
+refuse_word(const struct option *o, const char *text, struct err *err)
 {
 	const struct option_word *w;
-	struct suggest near;
 	struct buf all = { 0 };
+	struct suggest near;
 
-	suggest_init(&near, in->text);
-	for (w = in->option->words; w->name != NULL; w++) {
-		if (strcmp(w->name, in->text) == 0) {
-			if (w->later)
-				return err_set(err, "'%s' is not built yet", w->name);
-			*(int *)out = w->value;
-			return 0;
-		}
+	suggest_init(&near, text);
+	for (w = o->words; w->name != NULL; w++) {
 		suggest_try(&near, w->name);
 		if (!w->later)
 			buf_printf(&all, "%s%s", all.len ? ", " : "", w->name);
@@ -342,6 +336,22 @@ parse_enum(const struct option_input *in, void *out, struct err *err)
 	    near.best ? "?" : "");
 	buf_fini(&all);
 	return -1;
+}
+
+static int
+parse_enum(const struct option_input *in, void *out, struct err *err)
+{
+	const struct option_word *w;
+
+	for (w = in->option->words; w->name != NULL; w++) {
+		if (strcmp(w->name, in->text) != 0)
+			continue;
+		if (w->later)
+			return err_set(err, "'%s' is not built yet", w->name);
+		*(int *)out = w->value;
+		return 0;
+	}
+	return refuse_word(in->option, in->text, err);
 }
 
 static void

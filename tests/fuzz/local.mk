@@ -4,7 +4,7 @@
 # With `CC=clang ./configure --enable-fuzzing --enable-asan --enable-ubsan` and `make fuzzers` the same targets are
 # libFuzzer programs:
 #
-#	tests/fuzz/fuzz_NAME -max_total_time=300 NEW_FOLDER tests/fuzz/corpus/NAME
+#	tests/fuzz/fuzz_NAME -max_total_time=300 [-dict=tests/fuzz/fuzz_NAME.dict] NEW_FOLDER tests/fuzz/corpus/NAME
 #
 # A target adds four lines here:
 #
@@ -33,3 +33,28 @@ fuzz_targets += tests/fuzz/fuzz_data
 tests_fuzz_fuzz_data_SOURCES = tests/fuzz/fuzz_data.c $(fuzz_main)
 tests_fuzz_fuzz_data_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_data_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += tests/fuzz/fuzz_data.dict
+
+fuzz_targets += tests/fuzz/fuzz_address
+tests_fuzz_fuzz_address_SOURCES = tests/fuzz/fuzz_address.c $(fuzz_main)
+tests_fuzz_fuzz_address_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_address_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += tests/fuzz/fuzz_address.dict
+
+fuzz_targets += tests/fuzz/fuzz_command
+tests_fuzz_fuzz_command_SOURCES = tests/fuzz/fuzz_command.c $(fuzz_main)
+tests_fuzz_fuzz_command_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += tests/fuzz/fuzz_command.dict
+
+fuzz_targets += tests/fuzz/fuzz_dsn
+tests_fuzz_fuzz_dsn_SOURCES = tests/fuzz/fuzz_dsn.c $(fuzz_main)
+tests_fuzz_fuzz_dsn_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_dsn_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += tests/fuzz/fuzz_dsn.dict
+
+fuzz_targets += tests/fuzz/fuzz_reply
+tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/fuzz_reply.c $(fuzz_main)
+tests_fuzz_fuzz_reply_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_reply_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += tests/fuzz/fuzz_reply.dict

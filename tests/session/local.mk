@@ -5,3 +5,5 @@ EXTRA_DIST += tests/session/session.test tests/session/run.py tests/session/harn
 	tests/session/nexthop.py \
 	tests/session/test_cli_queue.py tests/session/test_cli_status.py \
 	tests/session/test_harness.py tests/session/test_smoke.py
+EXTRA_DIST += tests/session/test_delivery_bounce.py tests/session/test_delivery_content.py \
+	tests/session/test_delivery_hops.py tests/session/test_delivery_replies.py tests/session/test_delivery_tls.py

@@ -31,6 +31,16 @@ tests_unit_test_cli_LDADD = $(unit_libs) $(JANSSON_LIBS)
 unit_tests += tests/unit/test_control
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
 tests_unit_test_control_LDADD = $(unit_libs) $(JANSSON_LIBS)
+unit_tests += tests/unit/test_delivery
+tests_unit_test_delivery_SOURCES = tests/unit/test_delivery.c
+tests_unit_test_delivery_LDADD = $(unit_libs)
+unit_tests += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_settings
+tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
+tests_unit_test_settings_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c tests/unit/spool_rig.c tests/unit/spool_rig.h
 tests_unit_test_spool_LDADD = $(unit_libs)

@@ -118,7 +118,7 @@ a_hostile_helo_stays_in_its_comment(void **state)
 	(void)state;
 	for (i = 0; i < sizeof cases / sizeof *cases; i++) {
 		b.len = 0;
-		t.helo = cases[i].helo;
+		t.helo = t.client = cases[i].helo;
 		trace_received(&b, &t);
 		assert_harmless(&b);
 		assert_non_null(strstr(buf_str(&b), cases[i].shown));

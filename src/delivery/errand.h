@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One attempt at one entry of the queue: its recipients and what becomes of each. */
-#ifndef TMAIL_DELIVERY_JOB_H
-#define TMAIL_DELIVERY_JOB_H
+#ifndef TMAIL_DELIVERY_ERRAND_H
+#define TMAIL_DELIVERY_ERRAND_H
 
 #include "spool/spool.h"
 #include "util/err.h"
@@ -22,48 +22,54 @@ enum fate {
 };
 
 /* A pending recipient. */
-struct job_rcpt {
+struct errand_rcpt {
 	unsigned state;     /* index into loaded.rcpt */
 	uint8_t fate;       /* enum fate */
 	const char *reply;  /* in the arena; NULL: none */
 	const char *status; /* RFC 3463, a literal, where the cause is ours; else NULL */
 };
 
-struct job {
+struct errand {
 	struct site *site;
 	struct entry *entry;    /* NULL: the slot is free */
 	struct loaded loaded;
-	struct job_rcpt *rcpt;  /* reused from job to job */
+	struct errand_rcpt *rcpt;  /* reused from one attempt to the next */
 	unsigned count, cap;
 	unsigned next;          /* the first recipient that no transaction has had */
 	unsigned open;          /* transactions under way */
-	const char *peer;       /* next hop, for records and logs; borrowed */
+	const char *peer;       /* next hop, for records and logs; borrowed; NULL: none was asked */
+	bool hop_down;          /* no hop could be asked: not counted, what is put off stays due */
 };
 
 /* In a task. Loads ENTRY, which is ACTIVE. -1: it cannot be delivered and was held with an alarm. */
-int job_begin(struct job *j, struct site *site, struct entry *entry);
+int errand_begin(struct errand *a, struct site *site, struct entry *entry);
 
 static inline const struct recipient *
-job_recipient(const struct job *j, unsigned i)
+errand_recipient(const struct errand *a, unsigned i)
 {
-	return &j->loaded.message->rcpt[j->loaded.rcpt[j->rcpt[i].state].index];
+	return &a->loaded.message->rcpt[a->loaded.rcpt[a->rcpt[i].state].index];
 }
 
 /* What became of recipients [FIRST, FIRST + COUNT) whose fate is FROM. REPLY is copied; STATUS is a literal. */
-void job_settle(struct job *j, unsigned first, unsigned count, enum fate from, enum fate to, const char *reply,
+void errand_settle(struct errand *a, unsigned first, unsigned count, enum fate from, enum fate to, const char *reply,
     const char *status);
 
 /* All pending recipients at once, for causes of our own. */
-void job_settle_all(struct job *j, enum fate to, const char *reply, const char *status);
+void errand_settle_all(struct errand *a, enum fate to, const char *reply, const char *status);
 
 /* Ends the attempt: records, reports, logs, one line a recipient that was decided. With nothing decided the entry
  * goes back unchanged. The slot is free afterwards. */
-void job_end(struct job *j);
+void errand_end(struct errand *a);
 
-/* Gives the entry back as it was, first in line. */
-void job_return(struct job *j);
+/* Gives the entry back as it was, first or last in line. */
+void errand_return(struct errand *a);
+void errand_return_last(struct errand *a);
+
+/* entry_finish() and entry_rekey(), without reports and lines. The slot is free afterwards. */
+void errand_finish(struct errand *a, const struct outcome *outcome);
+void errand_rekey(struct errand *a, const char *key);
 
 /* Releases the slot's own memory. */
-void job_fini(struct job *j);
+void errand_fini(struct errand *a);
 
 #endif

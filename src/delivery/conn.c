@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "delivery/conn.h"
+
+#include "delivery/site.h"
+#include "net/loop.h"
+#include "net/task.h"
+#include "util/check.h"
+#include "util/counters.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct conn *
+conn_new(struct site *site, struct hop *hop)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+
+	c->site = site;
+	c->hop = hop;
+	c->loop = site->home->loop;
+	c->state = CONN_OPENING;
+	io_init(&c->io, -1);
+	if (hop->conns++ == 0)
+		hop->progress_at = site_now(site);
+	hop->opening++;
+	list_append(&hop->busy, &c->link);
+	atomic_fetch_add(&site->delivery->active, 1);
+	counter_add(COUNTER_CONNECTIONS_OPEN, 1);
+	return c;
+}
+
+/* A connection that says QUIT is no longer counted against its hop. */
+static void
+leave_hop(struct conn *c)
+{
+	if (c->state == CONN_QUITTING)
+		return;
+	c->hop->conns--;
+	if (c->state == CONN_OPENING)
+		c->hop->opening--;
+	if (c->state == CONN_IDLE)
+		c->hop->idle_count--;
+	if (c->woken)
+		c->site->woken--;
+	c->woken = false;
+	c->state = CONN_QUITTING;
+}
+
+static void
+conn_free(struct conn *c)
+{
+	leave_hop(c);
+	list_remove(&c->link);
+	io_close(&c->io);
+	errand_fini(&c->errand[0]);
+	errand_fini(&c->errand[1]);
+	buf_fini(&c->out);
+	counter_sub(COUNTER_CONNECTIONS_OPEN, 1);
+	atomic_fetch_sub(&c->site->delivery->active, 1);
+	site_pump_later(c->site);
+	free(c);
+}
+
+static void
+on_quit_answered(struct io *io, bool timed_out)
+{
+	(void)timed_out;
+	conn_free(list_entry(io, struct conn, io));
+}
+
+/* Without a task: the answer is waited for, as RFC 5321 4.1.1.10 asks, and not looked at. */
+static void
+say_quit(struct conn *c)
+{
+	leave_hop(c);
+	list_remove(&c->link);
+	list_append(&c->hop->busy, &c->link);
+	if (io_send(&c->io, "QUIT\r\n", 6) != 6) {
+		conn_free(c);
+		return;
+	}
+	io_idle(&c->io, on_quit_answered, site_now(c->site) + QUIT_TIMEOUT);
+}
+
+/* Whatever a next hop says to nobody's question, it is the end: it closes, or wants to (421). TLS has messages of
+ * its own, which say nothing. */
+static void
+on_idle(struct io *io, bool timed_out)
+{
+	struct conn *c = list_entry(io, struct conn, io);
+
+	if (timed_out)
+		say_quit(c);
+	else if (io_recv(io, c->in, sizeof(c->in)) < 0 && errno == EAGAIN)
+		io_idle(io, on_idle, c->idle_until);
+	else
+		conn_free(c);
+}
+
+static void
+go_idle(struct conn *c)
+{
+	c->state = CONN_IDLE;
+	c->hop->idle_count++;
+	list_remove(&c->link);
+	list_prepend(&c->hop->idle, &c->link);
+	c->idle_until = site_now(c->site) + conn_idle_timeout(c);
+	io_idle(&c->io, on_idle, c->idle_until);
+}
+
+static void
+broken(struct conn *c, bool hop_failed)
+{
+	struct site *site = c->site;
+	struct hop *hop = c->hop;
+	struct err err = c->err;
+
+	hop_failed = hop_failed && !atomic_load_explicit(&site->delivery->aborting, memory_order_relaxed);
+	if (hop_failed)
+		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
+	conn_free(c);
+	if (hop_failed)
+		site_hop_failed(site, hop, err.text);
+}
+
+static void
+run(void *arg)
+{
+	struct conn *c = arg;
+	struct delivery *d = c->site->delivery;
+	int rc = 0;
+
+	if (atomic_load(&d->aborting)) {
+		conn_free(c);
+		return;
+	}
+	c->task = task_self();
+	if (c->state == CONN_OPENING) {
+		rc = conn_establish(c);
+		c->blame = rc < 0;
+		if (rc == 0) {
+			c->hop->opening--;
+			c->state = CONN_BUSY;
+			site_hop_established(c->site, c->hop);
+		}
+	}
+	if (rc == 0)
+		rc = conn_transact(c);
+	c->task = NULL;
+	if (rc < 0)
+		broken(c, c->blame);
+	else if (c->closing || atomic_load(&d->draining))
+		say_quit(c);
+	else
+		go_idle(c);
+}
+
+int
+conn_open(struct site *site, struct hop *hop)
+{
+	struct conn *c = conn_new(site, hop);
+
+	if (task_start(run, c, "delivery") == 0)
+		return 0;
+	conn_free(c);
+	return -1;
+}
+
+int
+conn_wake(struct conn *c)
+{
+	check(c->state == CONN_IDLE);
+	io_busy(&c->io);
+	c->state = CONN_BUSY;
+	c->hop->idle_count--;
+	list_remove(&c->link);
+	list_append(&c->hop->busy, &c->link);
+	c->woken = true;
+	c->site->woken++;
+	if (task_start(run, c, "delivery") == 0)
+		return 0;
+	c->woken = false;
+	c->site->woken--;
+	go_idle(c);
+	return -1;
+}
+
+void
+conn_quit(struct conn *c)
+{
+	check(c->state == CONN_IDLE);
+	io_busy(&c->io);
+	say_quit(c);
+}
+
+void
+conn_abort(struct conn *c)
+{
+	if (c->task != NULL)
+		task_cancel(c->task);
+	else if (c->state == CONN_IDLE || (c->state == CONN_QUITTING && c->io.fd >= 0)) {
+		io_busy(&c->io);
+		conn_free(c);
+	}
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "delivery/delivery.h"
+
+#include "delivery/site.h"
+#include "directory/settings.h"
+#include "net/loop.h"
+#include "net/tls.h"
+#include "spool/spool.h"
+#include "util/check.h"
+
+#include <stdlib.h>
+
+static void
+on_drain(struct post *post)
+{
+	struct home *home = list_entry(post, struct home, drain);
+
+	list_each(link, &home->sites)
+		site_drain(list_entry(link, struct site, link));
+}
+
+static void
+on_abort(struct post *post)
+{
+	struct home *home = list_entry(post, struct home, abort);
+
+	list_each(link, &home->sites)
+		site_abort(list_entry(link, struct site, link));
+}
+
+static bool
+needs_roots(const struct settings *s)
+{
+	for (unsigned i = 0; i < s->route_count; i++)
+		if (s->route[i].tls == TLS_VERIFY)
+			return true;
+	return false;
+}
+
+int
+delivery_new(struct delivery **out, const struct delivery_config *config, struct err *err)
+{
+	struct delivery *d = xcalloc(1, sizeof(*d));
+
+	d->settings = config->settings;
+	d->spool = config->spool;
+	d->count = config->loop_count;
+	d->home = xcalloc(d->count, sizeof(*d->home));
+	for (unsigned i = 0; i < d->count; i++) {
+		struct home *home = &d->home[i];
+
+		home->delivery = d;
+		home->loop = config->loops[i];
+		home->drain.fn = on_drain;
+		home->abort.fn = on_abort;
+		list_init(&home->sites);
+	}
+	if (tls_client_new(&d->tls, false, NULL, err) < 0 ||
+	    (needs_roots(d->settings) && tls_client_new(&d->tls_verify, true, d->settings->tls.ca, err) < 0)) {
+		delivery_free(&d);
+		return err_context(err, "delivery");
+	}
+	*out = d;
+	return 0;
+}
+
+void
+delivery_free(struct delivery **delivery)
+{
+	struct delivery *d = *delivery;
+
+	if (d == NULL)
+		return;
+	for (unsigned i = 0; i < d->count; i++)
+		list_each_safe(link, &d->home[i].sites) {
+			struct site *site = list_entry(link, struct site, link);
+
+			site_free(&site);
+		}
+	tls_free(&d->tls);
+	tls_free(&d->tls_verify);
+	free(d->home);
+	free(d);
+	*delivery = NULL;
+}
+
+static struct home *
+home_of(struct delivery *d, const struct loop *loop)
+{
+	for (unsigned i = 0; i < d->count; i++)
+		if (d->home[i].loop == loop)
+			return &d->home[i];
+	return NULL;
+}
+
+void
+delivery_ready(struct queue *queue, void *arg)
+{
+	struct delivery *d = arg;
+	struct site *site = queue_user(queue);
+
+	if (site == NULL) {
+		struct home *home = home_of(d, loop_current());
+
+		check(home != NULL);
+		site = site_new(home, queue);
+		queue_set_user(queue, site);
+	}
+	site_pump_later(site);
+}
+
+void
+delivery_drain(struct delivery *d)
+{
+	if (atomic_exchange(&d->draining, true))
+		return;
+	for (unsigned i = 0; i < d->count; i++)
+		loop_post(d->home[i].loop, &d->home[i].drain);
+}
+
+void
+delivery_abort(struct delivery *d)
+{
+	delivery_drain(d);
+	if (atomic_exchange(&d->aborting, true))
+		return;
+	for (unsigned i = 0; i < d->count; i++)
+		loop_post(d->home[i].loop, &d->home[i].abort);
+}
+
+unsigned
+delivery_active(const struct delivery *d)
+{
+	return atomic_load(&((struct delivery *)(uintptr_t)d)->active);
+}

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+#include "directory/settings.h"
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* The smallest useful file. */
+#define SMALL \
+	"hostname = mx.example.com\n" \
+	"listener { address = \":25\" }\n" \
+	"domain example.net { next_hop = { \"10.0.0.5\" } }\n"
+
+static struct settings *
+parse(const char *text, struct buf *errors)
+{
+	struct settings *s = NULL;
+
+	errors->len = 0;
+	settings_parse(&s, "f", text, strlen(text), errors);
+	buf_str(errors);
+	return s;
+}
+
+static struct settings *
+good(const char *text)
+{
+	struct buf errors = { 0 };
+	struct settings *s = parse(text, &errors);
+
+	assert_string_equal(errors.data, "");
+	assert_non_null(s);
+	buf_fini(&errors);
+	return s;
+}
+
+/* The defaults the manual promises. */
+static void
+smallest_useful_file_has_the_documented_defaults(void **state)
+{
+	struct settings *s = good(SMALL);
+	char text[ADDR_TEXT];
+
+	(void)state;
+	assert_string_equal(s->hostname, "mx.example.com");
+	assert_int_equal(s->listener_count, 1);
+	assert_string_equal(s->listener[0].name, "[::]:25");
+	assert_int_equal(s->listener[0].tls, TLS_NONE);
+	assert_int_equal(s->listener[0].place.line, 2);
+	assert_int_equal(s->route_count, 1);
+	assert_string_equal(s->route[0].key, "domain:example.net");
+	assert_string_equal(s->route[0].domain[0], "example.net");
+	assert_string_equal(addr_text(&s->route[0].hop[0].address, text), "10.0.0.5:25");
+	assert_int_equal(s->route[0].hop[0].weight, 1);
+	assert_false(s->route[0].hop[0].backup);
+	assert_int_equal(s->route[0].balance, BALANCE_FAILOVER);
+	assert_int_equal(s->route[0].tls, TLS_OPTIONAL);
+	assert_int_equal(s->route[0].connections, 20);
+	assert_int_equal(s->relay_from_count, 0);
+	assert_true(s->limits.message_size == 50u << 20);
+	assert_int_equal(s->limits.recipients, 1000);
+	assert_int_equal(s->limits.errors, 100);
+	assert_int_equal(s->limits.hops, 100);
+	assert_int_equal(s->limits.command_timeout, 300);
+	assert_int_equal(s->limits.tasks * s->threads / 1000, 16);
+	assert_true(s->threads >= 1);
+	assert_int_equal(s->queue.retry_min, 300);
+	assert_int_equal(s->queue.retry_max, 4 * 3600);
+	assert_int_equal(s->queue.lifetime, 5 * 86400);
+	assert_true(s->queue.memory_max == 4u << 20);
+	assert_true(s->queue.cache == s->queue.memory_total / 4);
+	assert_int_equal(s->delivery.connect_timeout, 30);
+	assert_int_equal(s->delivery.command_timeout, 300);
+	assert_string_equal(s->log.to, "stderr");
+	assert_int_equal(s->log.level, LOG_INFO);
+	assert_int_equal(s->admin.mode, 0600);
+	assert_string_equal(s->state, TMAIL_STATEDIR);
+	assert_string_equal(s->admin.socket, TMAIL_STATEDIR "/admin.sock");
+	settings_free(&s);
+	assert_null(s);
+}
+
+static void
+every_built_key_reaches_its_field(void **state)
+{
+	struct settings *s = good(
+	    "hostname = mx.example.com state = /s user = mail threads = 3 relay_from = { 10.0.0.0/8, 2001:db8::/32 }\n"
+	    "listener a { address = { \"0.0.0.0:25\", \"[::1]:26\" } tls = required }\n"
+	    "listener b { address = \"unix:/x\" tls = implicit }\n"
+	    "listener c { address = \"127.0.0.1:27\" }\n"
+	    "tls { certificate = { /c.pem } key = /k.pem }\n"
+	    "limits { sessions = 1 sessions_per_client = 2 tasks = 300 recipients = 4 errors = 5 messages_per_session = 6\n"
+	    "  hops = 7 message_size = 8MB header_size = 9KB command_timeout = 10s data_timeout = 11min\n"
+	    "  message_timeout = 12h min_rate = 13B/s }\n"
+	    "admin { socket = /a.sock mode = 0660 } log { to = /l level = debug }\n"
+	    "queue { retry = { 1s, 2s } lifetime = 3s bounce_lifetime = 4s warn_after = 5s hold_lifetime = 6s min_free = 7MB\n"
+	    "  memory_max = 8MB memory_total = 9MB cache = 0B }\n"
+	    "delivery { connect_timeout = 1s command_timeout = 2s data_timeout = 3s end_timeout = 4s idle_timeout = 5s }\n"
+	    "domain d { name = { Example.NET, .example.org } recipients = any tls = none connections = 9 balance = round-robin\n"
+	    "  next_hop = { \"10.0.0.1 weight=3\", \"[2001:db8::1]:2525\", \"unix:/run/x backup weight=2\" } }\n"
+	    "route r { match { recipient = { \"A@Example.com\", \"@example.com\" } sender = { \"\", \"@.x.example\" } }\n"
+	    "  tls = required next_hop = \"10.0.0.2:26\" }\n");
+	const struct route_settings *d = &s->route[0], *r = &s->route[1];
+
+	(void)state;
+	assert_string_equal(s->state, "/s");
+	assert_string_equal(s->user, "mail");
+	assert_int_equal(s->threads, 3);
+	assert_int_equal(s->relay_from_count, 2);
+	assert_int_equal(s->relay_from[1].bits, 32);
+	assert_int_equal(s->listener_count, 3);
+	assert_int_equal(s->listener[0].address_count, 2);
+	assert_int_equal(s->listener[0].tls, TLS_REQUIRED);
+	assert_int_equal(s->listener[1].tls, TLS_IMPLICIT);
+	assert_int_equal(s->listener[2].tls, TLS_OPTIONAL);
+	assert_string_equal(s->listener[2].name, "c");
+	assert_string_equal(s->tls.certificate, "/c.pem");
+	assert_string_equal(s->tls.key, "/k.pem");
+	assert_int_equal(s->limits.sessions, 1);
+	assert_int_equal(s->limits.sessions_per_client, 2);
+	assert_int_equal(s->limits.tasks, 300);
+	assert_int_equal(s->limits.recipients, 4);
+	assert_int_equal(s->limits.errors, 5);
+	assert_int_equal(s->limits.messages_per_session, 6);
+	assert_int_equal(s->limits.hops, 7);
+	assert_true(s->limits.message_size == 8u << 20);
+	assert_true(s->limits.header_size == 9u << 10);
+	assert_int_equal(s->limits.command_timeout, 10);
+	assert_int_equal(s->limits.data_timeout, 660);
+	assert_int_equal(s->limits.message_timeout, 12 * 3600);
+	assert_true(s->limits.min_rate == 13);
+	assert_string_equal(s->admin.socket, "/a.sock");
+	assert_int_equal(s->admin.mode, 0660);
+	assert_string_equal(s->log.to, "/l");
+	assert_int_equal(s->log.level, LOG_DEBUG);
+	assert_int_equal(s->queue.retry_min, 1);
+	assert_int_equal(s->queue.retry_max, 2);
+	assert_int_equal(s->queue.lifetime, 3);
+	assert_int_equal(s->queue.bounce_lifetime, 4);
+	assert_int_equal(s->queue.warn_after, 5);
+	assert_int_equal(s->queue.hold_lifetime, 6);
+	assert_true(s->queue.min_free == 7u << 20);
+	assert_true(s->queue.memory_max == 8u << 20);
+	assert_true(s->queue.memory_total == 9u << 20);
+	assert_true(s->queue.cache == 0);
+	assert_int_equal(s->delivery.connect_timeout, 1);
+	assert_int_equal(s->delivery.command_timeout, 2);
+	assert_int_equal(s->delivery.data_timeout, 3);
+	assert_int_equal(s->delivery.end_timeout, 4);
+	assert_int_equal(s->delivery.idle_timeout, 5);
+	assert_int_equal(d->domain_count, 2);
+	assert_string_equal(d->domain[0], "example.net");
+	assert_string_equal(d->domain[1], ".example.org");
+	assert_int_equal(d->hop_count, 3);
+	assert_int_equal(d->hop[0].weight, 3);
+	assert_int_equal(d->hop[1].weight, 1);
+	assert_true(d->hop[2].backup);
+	assert_int_equal(d->hop[2].weight, 2);
+	assert_int_equal(d->hop[2].address.u.sa.sa_family, AF_UNIX);
+	assert_string_equal(d->hop[2].text, "unix:/run/x backup weight=2");
+	assert_int_equal(d->balance, BALANCE_ROUND_ROBIN);
+	assert_int_equal(d->tls, TLS_NONE);
+	assert_int_equal(d->connections, 9);
+	assert_string_equal(r->key, "route:r");
+	assert_int_equal(r->recipient_count, 2);
+	assert_string_equal(r->recipient[0], "a@example.com");
+	assert_int_equal(r->sender_count, 2);
+	assert_string_equal(r->sender[0], "");
+	assert_int_equal(r->tls, TLS_REQUIRED);
+	settings_free(&s);
+}
+
+static void
+demonstration_is_local_and_needs_no_privileges(void **state)
+{
+	struct settings *s = NULL;
+	struct buf errors = { 0 };
+	struct addr client;
+	char text[ADDR_TEXT];
+
+	(void)state;
+	assert_int_equal(settings_load(&s, NULL, &errors), 0);
+	assert_string_equal(addr_text(&s->listener[0].address[0], text), "127.0.0.1:2525");
+	assert_string_equal(addr_text(&s->route[0].hop[0].address, text), "127.0.0.1:2526");
+	assert_non_null(strstr(s->state, "/tmail-state"));
+	addr_parse("127.0.0.1:1", 0, &client, NULL);
+	assert_true(settings_may_relay(s, &client));
+	addr_parse("192.0.2.1:1", 0, &client, NULL);
+	assert_false(settings_may_relay(s, &client));
+	assert_non_null(settings_route(s, "a@b.example", "c@d.example"));
+	settings_free(&s);
+	buf_fini(&errors);
+}
+
+/* What is printed reads back as the same. */
+static void
+printed_settings_read_back_as_the_same(void **state)
+{
+	struct settings *s = good(
+	    "hostname = mx.example.com state = \"/a dir\" relay_from = { 10.0.0.0/8 }\n"
+	    "listener a { address = \":25\" }\n"
+	    "domain d { name = example.net next_hop = { \"10.0.0.1 weight=3\", 10.0.0.2 } }\n"
+	    "route \"r one\" { match { sender = { \"\", \"we\\\"ird@example.com\" } } next_hop = \"10.0.0.2:26\" }\n");
+	struct buf first = { 0 }, second = { 0 };
+
+	(void)state;
+	settings_print(s, &first);
+	settings_free(&s);
+	s = good(buf_str(&first));
+	settings_print(s, &second);
+	assert_string_equal(first.data, buf_str(&second));
+	assert_non_null(strstr(first.data, "sender = { \"\", \"we\\\"ird@example.com\" }"));
+	assert_non_null(strstr(first.data, "state = \"/a dir\"\n"));
+	settings_free(&s);
+	buf_fini(&first);
+	buf_fini(&second);
+}
+
+/* One error each, at its line, with what is allowed. The text stands behind the smallest file. */
+static const struct {
+	const char *text;
+	const char *error;
+} bad[] = {
+	{ "hostnme = x", "f:4: 'hostnme' is unknown, did you mean 'hostname'?\n" },
+	{ "hostname = y.example", "f:4: 'hostname' is given twice, first at f:1\n" },
+	{ "threads = many", "f:4: 'threads = many': a whole number is expected, without a unit\n" },
+	{ "threads = 1000", "f:4: 'threads = 1000': allowed are 1 to 64\n" },
+	{ "threads = { 1 }", "f:4: 'threads' takes one value, without braces\n" },
+	{ "threads { }", "f:4: 'threads' is a key: threads = ...\n" },
+	{ "limits = 3", "f:4: 'limits' is a block: limits { ... }, without '='\n" },
+	{ "limits x { }", "f:4: limits has no name: limits { ... }\n" },
+	{ "limits { } limits { }", "f:4: 'limits' is given twice, first at f:4\n" },
+	{ "limits {\n\nmesage_size = 1MB }", "f:6: 'mesage_size' is unknown in limits { }, did you mean 'message_size'?\n" },
+	{ "limits { message_size = 25 }", "f:4: 'message_size = 25': the unit is missing: B, KB, MB, GB or TB, as in 25KB\n" },
+	{ "limits { message_size = 25M }",
+	  "f:4: 'message_size = 25M': 'M' is no unit, did you mean 25MB? Allowed are B, KB, MB, GB or TB\n" },
+	{ "limits { message_size = 1B }", "f:4: 'message_size = 1B': allowed are 1KB to 1TB\n" },
+	{ "limits { command_timeout = 5m }",
+	  "f:4: 'command_timeout = 5m': 'm' is no unit: for minutes write 5min; for months write days, as in 30d\n" },
+	{ "limits { command_timeout = 300 }",
+	  "f:4: 'command_timeout = 300': the unit is missing: s, min, h, d or w, as in 300min\n" },
+	{ "limits { min_rate = 100 }", "f:4: 'min_rate = 100': a byte rate is a size for each second, as in 100B/s or 4KB/s\n" },
+	{ "log { level = inof }", "f:4: 'level = inof': allowed are error, warn, info, debug; did you mean info?\n" },
+	{ "log { to = \"\" }", "f:4: 'to = \"\"': the path is empty\n" },
+	{ "admin { mode = 660 }", "f:4: 'mode = 660': permissions are four octal digits, as in 0660\n" },
+	{ "relay_from = { 10.0.0.1/8 }", NULL },
+	{ "relay_from = { all }", NULL },
+	{ "listener x { address = \"127.0.0.1\" }", NULL },
+	{ "listener x { address = \"[::]:25\" }", "f:4: listener: the address [::]:25 is already taken, at f:2\n" },
+	{ "listener x { address = { } }", "f:4: 'address = { }': the list is empty\n" },
+	{ "listener x { address = \":1\" tls = required }",
+	  "f:4: listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }\n" },
+	{ "listener x { address = \":1\" } listener x { address = \":2\" }", "f:4: listener 'x' is given twice, first at f:4\n" },
+	{ "listener x { }", "f:4: listener: 'address' is missing, as in \"0.0.0.0:25\", \"[::]:25\"\n" },
+	{ "domain { next_hop = 10.0.0.1 }", "f:4: a domain needs a name: domain NAME { ... }\n" },
+	{ "domain x { name = { a.example, a.example } next_hop = 10.0.0.1 }", "f:4: domain x: 'a.example' is named twice\n" },
+	{ "domain x { name = Example.NET next_hop = 10.0.0.1 }",
+	  "f:4: domain x: 'example.net' already belongs to domain example.net of f:3\n" },
+	{ "domain \"two words\" { next_hop = 10.0.0.1 }",
+	  "f:4: domain two words: the block has no 'name', and 'two words' is none: a domain name is expected, as in "
+	  "example.com\n" },
+	{ "domain x { name = *.example.org next_hop = 10.0.0.1 }",
+	  "f:4: 'name = *.example.org': did you mean .example.org? It means every domain below example.org\n" },
+	{ "domain x { name = me@example.org next_hop = 10.0.0.1 }",
+	  "f:4: 'name = me@example.org': a domain is expected, did you mean example.org?\n" },
+	{ "domain x { name = m\303\274ller.example next_hop = 10.0.0.1 }",
+	  "f:4: 'name = m\303\274ller.example': write the domain in its ASCII form (xn--...)\n" },
+	{ "domain x.example { }", "f:4: domain: 'next_hop' is missing, as in \"10.0.0.5:25\", \"10.9.0.5:25 backup\"\n" },
+	{ "domain x.example { next_hop = { \"10.0.0.1 backup\" } }", "f:4: domain x.example: every next hop is a backup\n" },
+	{ "domain x.example { next_hop = { 10.0.0.1, \"10.0.0.1:25\" } }",
+	  "f:4: domain x.example: the next hop '10.0.0.1:25' is named twice\n" },
+	{ "route r { next_hop = \"10.0.0.1 bakup\" }",
+	  "f:4: 'next_hop = 10.0.0.1 bakup': behind the address, 'backup' and 'weight=N' are allowed; did you mean backup?\n" },
+	{ "route r { next_hop = \"10.0.0.1 weight=0\" }",
+	  "f:4: 'next_hop = 10.0.0.1 weight=0': a weight is a number from 1 to 1000\n" },
+	{ "route r { next_hop = :25 }", "f:4: 'next_hop = :25': the address is missing, as in 10.0.0.5:25\n" },
+	{ "route r { next_hop = 10.0.0.999 }", NULL },
+	{ "route r { match { recipient = example.com } next_hop = 10.0.0.1 }",
+	  "f:4: 'recipient = example.com': an address pattern is expected, did you mean @example.com?\n" },
+	{ "route r { match { recipient = \"\" } next_hop = 10.0.0.1 }",
+	  "f:4: 'recipient = \"\"': an address pattern is expected: user@example.com, @example.com or @.example.com\n" },
+	{ "queue { retry = { 1s, 2s, 3s } }",
+	  "f:4: queue: 'retry' is one wait or two: the first and the longest, as in { 5min, 4h }\n" },
+	{ "queue { retry = { 2h, 1h } }", "f:4: queue: the first wait of 'retry' is longer than the longest\n" },
+	{ "queue { memory_max = 1GB }", "f:4: queue: 'memory_max' is larger than 'memory_total'\n" },
+	{ "queue { cache = 1GB }", "f:4: queue: 'cache' is larger than 'memory_total'\n" },
+	{ "tls { key = /k }", "f:4: tls: 'certificate' is missing, as in /etc/tmail/tls/mx.pem\n" },
+};
+
+static void
+mistakes_are_told_with_line_and_remedy(void **state)
+{
+	struct buf errors = { 0 }, text = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+		text.len = 0;
+		buf_printf(&text, "%s%s", SMALL, bad[i].text);
+		assert_null(parse(buf_str(&text), &errors));
+		if (bad[i].error != NULL)
+			assert_string_equal(errors.data, bad[i].error);
+		assert_int_equal(strncmp(errors.data, "f:", 2), 0);
+		assert_ptr_equal(strchr(errors.data, '\n'), errors.data + errors.len - 1);
+	}
+	buf_fini(&errors);
+	buf_fini(&text);
+}
+
+/* Words of the language whose time has not come: never "unknown", always this. */
+static void
+rest_of_the_vocabulary_is_not_built_yet(void **state)
+{
+	static const char *const later[] = {
+		"timezone = Europe/Paris", "authserv_id = x",
+		"client x { network = 10.0.0.1 }", "pipeline inbound { run = { spf } }", "filter x { module = milter }",
+		"auth { source = { directory } }", "policy x { limit y { rate = 1/d } }", "destination x { connections = 1 }",
+		"source x { address = 10.0.0.1 }", "secret x { user = me }", "alias a@b.example { to = c@d.example }",
+		"dkim x.example { selector = s }", "test \"x\" { expect = accept }", "dns { forward = 10.0.0.1 }",
+		"user x { }", "group x { }", "quota x { }", "node x { }", "admin { http = \":80\" }", "log { format = json }",
+		"listener x { address = \":1\" auth = required }", "listener x { address = \":1\" sender_match = both }",
+		"listener x { address = \":1\" proxy = { 10.0.0.1 } }", "listener x { address = \":1\" xclient = { 10.0.0.1 } }",
+		"listener x { address = \":1\" xclient_login = yes }", "listener x { address = \":1\" relay = only }",
+		"listener x { address = \":1\" inbound = y }", "listener x { address = \":1\" outbound = y }",
+		"tls { certificate = { /a.pem, /b.pem } }", "tls { certificate = /a.pem ca = /b.pem }",
+		"domain x.example { next_hop = 10.0.0.1 recipients = verify }",
+		"domain x.example { next_hop = 10.0.0.1 recipients = \"file:/x\" }",
+		"domain x.example { next_hop = 10.0.0.1 pipeline = strict }",
+		"domain x.example { next_hop = 10.0.0.1 tls = verify }",
+		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }", "domain x.example { next_hop = \"lmtp:10.0.0.1:24\" }",
+		"domain x.example { next_hop = \"lmtp:unix:/x\" }", "domain x.example { next_hop = mx:example.net }",
+		"domain x.example { next_hop = \"mail.example.net:25 backup\" }", "domain x.example { next_hop = mailhost }",
+		"route x { source = y next_hop = 10.0.0.1 }", "route x { login = y next_hop = 10.0.0.1 }",
+		"route x { match { group = y } next_hop = 10.0.0.1 }", "route x { }",
+	};
+	struct buf errors = { 0 }, text = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof later / sizeof *later; i++) {
+		text.len = 0;
+		buf_printf(&text, "%s%s", SMALL, later[i]);
+		assert_null(parse(buf_str(&text), &errors));
+		assert_int_equal(strncmp(errors.data, "f:4: ", 5), 0);
+		assert_non_null(strstr(errors.data, "not built yet"));
+		assert_ptr_equal(strchr(errors.data, '\n'), errors.data + errors.len - 1);
+	}
+	buf_fini(&errors);
+	buf_fini(&text);
+}
+
+static void
+all_errors_of_a_file_are_told_at_once(void **state)
+{
+	struct buf errors = { 0 };
+
+	(void)state;
+	assert_null(parse("threads = x\nlistener { address = 1 }\nfoo = 1\nlog { level = x }\nqueue { retry = 1 }\n}", &errors));
+	assert_non_null(strstr(errors.data, "f:1: "));
+	assert_non_null(strstr(errors.data, "f:2: "));
+	assert_non_null(strstr(errors.data, "f:3: "));
+	assert_non_null(strstr(errors.data, "f:4: "));
+	assert_non_null(strstr(errors.data, "f:5: "));
+	assert_non_null(strstr(errors.data, "f:6: "));
+	assert_null(parse("", &errors));
+	assert_non_null(strstr(errors.data, "f: 'hostname' is missing, as in mx.example.com\n"));
+	assert_non_null(strstr(errors.data, "f: a 'listener { }' is missing\n"));
+	assert_non_null(strstr(errors.data, "f: no mail would be accepted: a domain is missing"));
+	buf_fini(&errors);
+}
+
+static void
+most_specific_route_counts(void **state)
+{
+	static const char text[] =
+	    "hostname = h.example listener { address = \":25\" }\n"
+	    "route any      { next_hop = 10.0.0.1 }\n"
+	    "route below    { match { recipient = \"@.example.com\" } next_hop = 10.0.0.1 }\n"
+	    "route deeper   { match { recipient = \"@.b.example.com\" } next_hop = 10.0.0.1 }\n"
+	    "route exactly  { match { recipient = \"@example.com\" } next_hop = 10.0.0.1 }\n"
+	    "route late     { match { recipient = \"@example.com\" } next_hop = 10.0.0.1 }\n"
+	    "route user     { match { recipient = \"joe@example.com\" } next_hop = 10.0.0.1 }\n"
+	    "route ours     { match { recipient = \"vip@ours.example\" } next_hop = 10.0.0.1 }\n"
+	    "route bysender { match { recipient = \"@example.com\" sender = \"@partner.example\" } next_hop = 10.0.0.1 }\n"
+	    "route nulls    { match { sender = \"\" } next_hop = 10.0.0.1 }\n"
+	    "route bulk     { match { sender = { \"@.news.example\", \"list@news.example\" } } next_hop = 10.0.0.1 }\n"
+	    "domain ours    { name = { ours.example, .ours.example } next_hop = 10.0.0.1 }\n"
+	    "domain sub     { name = special.ours.example next_hop = 10.0.0.1 }\n";
+	static const struct {
+		const char *sender, *recipient, *key;
+	} row[] = {
+		{ "a@b.example", "x@other.example", "route:any" },
+		{ "a@b.example", "x@example.com", "route:exactly" },
+		{ "a@b.example", "X@EXAMPLE.COM", "route:exactly" },
+		{ "a@b.example", "x@a.example.com", "route:below" },
+		{ "a@b.example", "x@b.example.com", "route:below" },
+		{ "a@b.example", "x@a.b.example.com", "route:deeper" },
+		{ "a@b.example", "x@c.a.b.example.com", "route:deeper" },
+		{ "a@b.example", "Joe@example.com", "route:user" },
+		{ "a@partner.example", "joe@example.com", "route:user" },
+		{ "a@partner.example", "x@example.com", "route:bysender" },
+		{ "a@sub.partner.example", "x@example.com", "route:exactly" },
+		{ "a@b.example", "x@ours.example", "domain:ours" },
+		{ "a@b.example", "x@any.ours.example", "domain:ours" },
+		{ "a@b.example", "x@special.ours.example", "domain:sub" },
+		{ "a@b.example", "x@below.special.ours.example", "domain:ours" },
+		{ "a@b.example", "x@yours.example", "route:any" },
+		{ "a@b.example", "vip@ours.example", "route:ours" },
+		{ "", "x@other.example", "route:nulls" },
+		{ "", "x@example.com", "route:exactly" },
+		{ "list@news.example", "x@other.example", "route:bulk" },
+		{ "other@news.example", "x@other.example", "route:any" },
+		{ "a@b.news.example", "x@other.example", "route:bulk" },
+		{ "a@b.example", "postmaster", "route:any" },
+		{ "a@b.example", "x@", "route:any" },
+		{ "a@b.example", "\"a@example.com\"@other.example", "route:any" },
+		{ "a@b.example", "x@.", "route:any" },
+		{ "a@b.example", "x@...example.com", "route:below" },
+	};
+	struct settings *s = good(text);
+	const struct route_settings *r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof row / sizeof *row; i++) {
+		r = settings_route(s, row[i].sender, row[i].recipient);
+		assert_non_null(r);
+		assert_string_equal(r->key, row[i].key);
+		assert_ptr_equal(settings_route_by_key(s, r->key), r);
+	}
+	assert_null(settings_route_by_key(s, "route:gone"));
+	assert_null(settings_route_by_key(s, "domain:any"));
+	assert_true(settings_is_ours(s, "OURS.example"));
+	assert_true(settings_is_ours(s, "a.b.ours.example"));
+	assert_false(settings_is_ours(s, "yours.example"));
+	assert_false(settings_is_ours(s, "example.com"));
+	assert_false(settings_is_ours(s, ""));
+	settings_free(&s);
+}
+
+/* No open relay by any default. */
+static void
+without_a_matching_route_there_is_none(void **state)
+{
+	struct settings *s = good(SMALL);
+	struct addr client;
+
+	(void)state;
+	assert_null(settings_route(s, "a@b.example", "x@elsewhere.example"));
+	assert_null(settings_route(s, "a@b.example", "x@sub.example.net"));
+	assert_null(settings_route(s, "a@b.example", "x"));
+	addr_parse("127.0.0.1:1", 0, &client, NULL);
+	assert_false(settings_may_relay(s, &client));
+	settings_free(&s);
+}
+
+static void
+many_domains_load_quickly(void **state)
+{
+	struct settings *s;
+	struct buf b = { 0 };
+	int i;
+
+	(void)state;
+	buf_adds(&b, SMALL);
+	for (i = 0; i < 20000; i++)
+		buf_printf(&b, "domain d%d.example { next_hop = 10.0.0.1 }\nlistener l%d { address = \"10.%d.%d.1:25\" }\n", i, i,
+		    i / 256, i % 256);
+	s = good(buf_str(&b));
+	assert_int_equal(s->route_count, 20001);
+	assert_string_equal(settings_route(s, "", "x@d19999.example")->key, "domain:d19999.example");
+	settings_free(&s);
+	buf_fini(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(smallest_useful_file_has_the_documented_defaults),
+		cmocka_unit_test(every_built_key_reaches_its_field),
+		cmocka_unit_test(demonstration_is_local_and_needs_no_privileges),
+		cmocka_unit_test(printed_settings_read_back_as_the_same),
+		cmocka_unit_test(mistakes_are_told_with_line_and_remedy),
+		cmocka_unit_test(rest_of_the_vocabulary_is_not_built_yet),
+		cmocka_unit_test(all_errors_of_a_file_are_told_at_once),
+		cmocka_unit_test(most_specific_route_counts),
+		cmocka_unit_test(without_a_matching_route_there_is_none),
+		cmocka_unit_test(many_domains_load_quickly),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
