@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
+	src/control/sandbox.c src/control/sandbox.h \
+	src/control/supervisor.c src/control/supervisor.h \
+	src/control/worker.c src/control/worker.h
+libtmail_la_SOURCES += \
 	src/control/client.c src/control/client.h \
 	src/control/cmd_queue_act.c \
 	src/control/cmd_queue_cat.c \

@@ -30,6 +30,9 @@ TMAIL = os.path.abspath(os.environ.get("TMAIL", "./tmail"))
 SLOW = float(os.environ.get("TMAIL_TEST_SLOW", "1"))  # time limits are multiplied by it (sanitizers, valgrind)
 IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
 
+# For `extra`: deferred mail is tried again within a second or two.
+RETRY_SOON = "queue { retry = { 1s, 2s } }\n"
+
 # What a sanitizer or a failed check() leaves in the gateway's standard error.
 REPORTS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: |SUMMARY: \w+Sanitizer|"
                      r"LeakSanitizer has encountered|check failed|Assertion .* failed")
