@@ -85,3 +85,6 @@ EXTRA_DIST += tests/unit/dsn_summary.py
 unit_tests += tests/unit/test_control
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
 tests_unit_test_control_LDADD = $(unit_libs) $(JANSSON_LIBS)
+unit_tests += tests/unit/test_option
+tests_unit_test_option_SOURCES = tests/unit/test_option.c
+tests_unit_test_option_LDADD = $(unit_libs)
