@@ -251,12 +251,12 @@ note_later(struct adoption *a, const struct segment *s, uint64_t lowest, uint64_
 static void
 check_end(struct adoption *a, const struct segment *s, struct scan *scan)
 {
-	uint64_t next = scan->index.last + 1;
+	uint64_t next = s->index.last + 1;
 
 	if (a->previous != s->stamp.generation || a->first <= next)
 		return;
 	scan->hole = xrealloc(scan->hole, (scan->holes + 1) * sizeof *scan->hole);
-	scan->hole[scan->holes++] = (struct hole){ .from = scan->index.end, .to = s->size - LOG_BLOCK, .first = next,
+	scan->hole[scan->holes++] = (struct hole){ .from = s->index.end, .to = s->size - LOG_BLOCK, .first = next,
 		.last = a->first - 1 };
 }
 

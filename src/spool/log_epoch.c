@@ -142,13 +142,33 @@ make(struct disk *d, const char *path, struct err *err)
 	return e;
 }
 
+/* The spool's folder and its name in the one above. Where it was there before, whoever made it may not have come to
+ * syncing its name; we try, but need not be allowed to. */
+static int
+make_folder(struct disk *d, const char *path)
+{
+	char above[LOG_PATH_MAX];
+	bool made = d->mkdir(d, path) == 0;
+	char *slash;
+
+	if (!made && errno != EEXIST)
+		return -1;
+	snprintf(above, sizeof above, "%s", path);
+	slash = strrchr(above, '/');
+	if (slash == NULL)
+		memcpy(above, ".", 2);
+	else
+		slash[slash == above ? 1 : 0] = '\0';
+	return d->sync_folder(d, above) < 0 && made ? -1 : 0;
+}
+
 struct epoch *
 epoch_make(struct disk *d, const char *path, struct err *err)
 {
 	struct epoch *e;
 	int lock;
 
-	if (d->mkdir(d, path) < 0 && errno != EEXIST) {
+	if (make_folder(d, path) < 0) {
 		err_sys(err, "cannot make %s", path);
 		return NULL;
 	}

@@ -26,17 +26,23 @@ log_err(struct err *err, int code, const char *fmt, ...)
 	return -1;
 }
 
-/* A write or sync of the current segment failed: it is never written again. */
+/* A write or sync of the current segment failed: it is never written again. Its index is written now, so that what
+ * failed does not come back when later segments are gone. */
 static void
 give_up(struct file_log *l, uint32_t *broken)
 {
-	*broken = l->current->number;
+	struct segment *s = l->current;
+
+	*broken = s->number;
 	pthread_mutex_lock(&l->lock);
-	l->current->broken = true;
+	s->broken = true;
+	s->limit = l->batches + 1;
 	use_retire(l);
 	pthread_mutex_unlock(&l->lock);
 	l->dirty = false;
 	l->previous = 0;
+	stock_seal(l, s);
+	stock_seal_all(l);
 }
 
 static int

@@ -120,10 +120,13 @@ seal(struct file_log *l, struct segment *s)
 	segment_path(s, "tmp", tmp);
 	segment_path(s, "idx", path);
 	rc = log_index_save(&s->index, &s->stamp, l->disk, tmp, path);
+	if (rc == 0 && s->broken)
+		rc = l->disk->sync_folder(l->disk, s->epoch->path);
 	pthread_mutex_lock(&l->lock);
 	s->sealing = false;
 	s->indexed = rc == 0;
-	buf_fini(&s->index.file);
+	if (rc == 0 || !s->broken) /* what is not written down can be scanned again */
+		buf_fini(&s->index.file);
 	pthread_cond_broadcast(&l->changed);
 }
 
