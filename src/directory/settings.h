@@ -164,8 +164,9 @@ extern const char settings_demo[];
 /* What is in force, defaults included, as a configuration file that would say the same. */
 void settings_print(const struct settings *s, struct buf *out);
 
-/* The reference part of tmail.conf(5), and of the sample file, from the tables. */
+/* The reference parts of tmail.conf(5), and of the sample file, from the tables. */
 void settings_manual(struct buf *out);
+void settings_manual_types(struct buf *out);
 void settings_sample(struct buf *out);
 
 /* The route of a recipient, most specific first: an exact "user@dom", then "@dom", then "@.dom" (longest first),

@@ -76,7 +76,7 @@ static const struct option limit_options[] = {
 	{ .name = "sessions_per_client", .type = &option_integer, LIMIT(sessions_per_client), .min = 1, .max = 1000000,
 	  .fallback = "500", .help = "SMTP sessions at the same time from one address. Further ones are answered 421." },
 	{ .name = "tasks", .type = &option_integer, LIMIT(tasks), .min = 100, .max = 30000,
-	  .fallback_help = "16000 divided by threads",
+	  .fallback_help = "16000 divided by threads", .example = "8000",
 	  .help = "What one loop does at the same time besides keeping idle sessions: messages being received or stored, "
 		  "deliveries. Above it sessions are answered 421. Each takes two memory mappings of the kernel's "
 		  "vm.max_map_count." },

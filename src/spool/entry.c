@@ -141,7 +141,7 @@ attempt_get(struct entry *e)
 }
 
 void
-attempt_end(struct entry *e)
+entry_attempt_end(struct entry *e)
 {
 	if (e->attempt == NULL)
 		return;
@@ -247,7 +247,7 @@ leave(struct entry *e)
 	queue_remove(e);
 	list_remove(&e->all);
 	entry_forget(e);
-	attempt_end(e);
+	entry_attempt_end(e);
 }
 
 static void
@@ -280,7 +280,7 @@ apply_wants(struct entry *e)
 		reason = e->attempt->reason;
 		e->attempt->reason = NULL;
 	}
-	attempt_end(e);
+	entry_attempt_end(e);
 	e->flags &= (uint8_t)~want;
 	if (want & ENTRY_WANT_DROP)
 		entry_act(e, SPOOL_DROP, NULL);

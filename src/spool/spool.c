@@ -80,7 +80,7 @@ stored_clear(struct stored *s)
 		return;
 	stored_forget(s);
 	for (i = 0; i < s->count; i++)
-		attempt_end(&s->entry[i]);
+		entry_attempt_end(&s->entry[i]);
 	stored_unref(s);
 }
 

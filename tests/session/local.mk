@@ -2,6 +2,11 @@
 # Whole dialogues against the built programs. TMAIL_SESSION_ARGS: arguments for run.py, as "-k smoke".
 TESTS += tests/session/session.test
 EXTRA_DIST += tests/session/session.test tests/session/run.py tests/session/harness.py tests/session/client.py \
+	tests/session/nexthop.py \
+	tests/session/test_cli_queue.py tests/session/test_cli_status.py \
+	tests/session/test_harness.py tests/session/test_smoke.py
+EXTRA_DIST += tests/session/test_smtp_content.py tests/session/test_smtp_dialogue.py \
+	tests/session/test_smtp_limits.py tests/session/test_smtp_relay.py tests/session/test_smtp_tls.py
 	tests/session/nexthop.py tests/session/faults.py tests/session/load.py tests/session/postfix.py \
 	tests/session/test_crash.py \
 	tests/session/test_faults.py \
@@ -14,9 +19,5 @@ tests_session_faultfs_la_SOURCES = tests/session/faultfs.c
 tests_session_faultfs_la_CFLAGS = -std=gnu11 $(WARN)
 tests_session_faultfs_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 tests_session_faultfs_la_LIBADD = -ldl
-	tests/session/nexthop.py \
-	tests/session/test_harness.py tests/session/test_smoke.py
-EXTRA_DIST += tests/session/test_smtp_content.py tests/session/test_smtp_dialogue.py \
-	tests/session/test_smtp_limits.py tests/session/test_smtp_relay.py tests/session/test_smtp_tls.py
 EXTRA_DIST += tests/session/test_delivery_bounce.py tests/session/test_delivery_content.py \
 	tests/session/test_delivery_hops.py tests/session/test_delivery_replies.py tests/session/test_delivery_tls.py
