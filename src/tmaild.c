@@ -1,6 +1,261 @@
 /* SPDX-License-Identifier: MIT */
-int
-main(void)
+/* The gateway: reads the configuration, opens what needs privileges, and hands over to the supervisor. */
+#include "control/sandbox.h"
+#include "control/supervisor.h"
+#include "control/worker.h"
+#include "directory/settings.h"
+#include "net/listener.h"
+#include "net/tls.h"
+#include "util/arena.h"
+#include "util/buf.h"
+#include "util/check.h"
+#include "util/file.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Usage: tmaild [-c FILE] [-t] [--discard]\n"
+    "The tmail mail gateway: accepts mail, queues it, relays it. Runs in the foreground.\n"
+    "\n"
+    "  -c, --config FILE  the configuration; without it a demonstration runs: 127.0.0.1:2525\n"
+    "                     relays to 127.0.0.1:2526, with its queue in ./tmail-state\n"
+    "  -t, --test         check the configuration and exit: 0 when it is good, 1 when not\n"
+    "      --discard      accept mail and throw it away (for measuring, loses everything)\n"
+    "  -h, --help         this text\n"
+    "  -V, --version      the version\n"
+    "\n"
+    "SIGTERM ends it: transactions under way are finished, what was accepted stays queued.\n"
+    "Configuration: tmail.conf(5). Administration: tmail(1).\n";
+
+struct arguments {
+	const char *config;
+	bool test, discard;
+};
+
+static void
+parse_arguments(struct arguments *a, int argc, char **argv)
 {
-	return 0;
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "test", no_argument, NULL, 't' },
+		{ "discard", no_argument, NULL, 'D' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:thV", longs, NULL)) != -1)
+		switch (c) {
+		case 'c':
+			a->config = optarg;
+			break;
+		case 't':
+			a->test = true;
+			break;
+		case 'D':
+			a->discard = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			exit(0);
+		case 'V':
+			puts("tmaild " PACKAGE_VERSION);
+			exit(0);
+		default:
+			fputs("Try: tmaild --help\n", stderr);
+			exit(2);
+		}
+	if (optind < argc) {
+		fprintf(stderr, "tmaild: unexpected argument: %s\nTry: tmaild --help\n", argv[optind]);
+		exit(2);
+	}
+}
+
+static struct settings *
+load(const char *path)
+{
+	struct settings *s = NULL;
+	struct buf errors = { 0 };
+
+	if (settings_load(&s, path, &errors) < 0) {
+		fputs(buf_str(&errors), stderr);
+		buf_fini(&errors);
+		exit(1);
+	}
+	buf_fini(&errors);
+	return s;
+}
+
+/* A certificate may be a folder as the usual ACME clients lay it out. */
+static struct tls_ctx *
+load_certificate(const struct settings *s)
+{
+	const char *cert = s->tls.certificate, *key = s->tls.key;
+	struct tls_ctx *ctx;
+	struct stat st;
+	struct err err;
+
+	if (cert == NULL)
+		return NULL;
+	if (stat(cert, &st) == 0 && S_ISDIR(st.st_mode)) {
+		key = arena_printf(s->arena, "%s/privkey.pem", cert);
+		cert = arena_printf(s->arena, "%s/fullchain.pem", cert);
+	}
+	if (tls_server_new(&ctx, cert, key, &err) < 0)
+		fatal("%s:%d: %s", s->tls.place.file, s->tls.place.line, err.text);
+	return ctx;
+}
+
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/* The one before us may still be ending: its worker dies with it, but not in the same instant. */
+static void
+lock_state(const struct settings *s)
+{
+	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
+	const char *path = arena_printf(s->arena, "%s/lock", s->state);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), i;
+
+	if (fd < 0)
+		fatal("cannot open %s: %s", path, strerror(errno));
+	for (i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (i == 100)
+			fatal("another tmaild works in %s (its lock is held); stop it, or give this one a state folder of its own",
+			    s->state);
+		nanosleep(&moment, NULL);
+	}
+}
+
+static void
+prepare_state(const struct settings *s, const struct account *account)
+{
+	const char *spool = arena_printf(s->arena, "%s/spool", s->state);
+	struct err err;
+
+	/* The folder is ours, only the spool below it the worker's: it cannot lead us astray with links. */
+	if (file_mkdirs(s->state, 0755, &err) < 0)
+		fatal("%s", err.text);
+	lock_state(s);
+	if (mkdir(spool, 0700) < 0 && errno != EEXIST)
+		fatal("cannot make folder %s: %s", spool, strerror(errno));
+	if (getuid() == 0 && lchown(spool, account->uid, account->gid) < 0)
+		fatal("cannot give %s to account %s: %s", spool, account->name, strerror(errno));
+}
+
+static void
+bind_listeners(const struct settings *s, struct worker_config *w)
+{
+	const struct timespec moment = { .tv_nsec = 100 * 1000 * 1000 };
+	struct err err;
+	unsigned i, k, n = 0, tries;
+
+	for (i = 0; i < s->listener_count; i++)
+		n += s->listener[i].address_count;
+	w->listen_fd = xcalloc(n, sizeof *w->listen_fd);
+	for (i = 0; i < s->listener_count; i++)
+		for (k = 0; k < s->listener[i].address_count; k++) {
+			int *fd = &w->listen_fd[w->listen_count++];
+
+			for (tries = 0; (*fd = listener_bind(&s->listener[i].address[k], &err)) < 0; tries++) {
+				if (err.code != EADDRINUSE || tries == 30)
+					fatal("%s:%d: %s", s->listener[i].place.file, s->listener[i].place.line, err.text);
+				nanosleep(&moment, NULL);
+			}
+		}
+}
+
+static int
+bind_admin(const struct settings *s)
+{
+	const char *slash = strrchr(s->admin.socket, '/');
+	struct addr a;
+	struct err err;
+	mode_t old;
+	int fd;
+
+	if (slash != NULL && slash != s->admin.socket &&
+	    file_mkdirs(arena_strndup(s->arena, s->admin.socket, (size_t)(slash - s->admin.socket)), 0755, &err) < 0)
+		fatal("%s", err.text);
+	if (addr_parse(arena_printf(s->arena, "unix:%s", s->admin.socket), 0, &a, &err) < 0)
+		fatal("admin { socket }: %s", err.text);
+	old = umask(0777 & ~s->admin.mode);
+	fd = listener_bind(&a, &err);
+	umask(old);
+	if (fd < 0)
+		fatal("%s", err.text);
+	return fd;
+}
+
+/* Standard error goes to the log's file too: a failed check or a sanitizer has its last word there. */
+static int
+open_log(const struct settings *s)
+{
+	int fd;
+
+	if (strcmp(s->log.to, "stderr") == 0)
+		return STDERR_FILENO;
+	fd = open(s->log.to, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	if (fd < 0)
+		fatal("cannot open the log %s: %s", s->log.to, strerror(errno));
+	dup2(fd, STDERR_FILENO);
+	return fd;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct arguments a = { 0 };
+	struct worker_config w = { 0 };
+	struct supervisor_config supervisor = { .worker = worker_run, .arg = &w };
+	struct settings *s;
+	struct err err;
+	int status;
+
+	parse_arguments(&a, argc, argv);
+	s = load(a.config);
+	w.tls = load_certificate(s);
+	if (a.test) {
+		printf("%s: good\n", a.config ? a.config : "embedded configuration");
+		tls_free(&w.tls);
+		settings_free(&s);
+		return 0;
+	}
+	if (account_find(s->user, &w.account, &err) < 0)
+		fatal("%s", err.text);
+	raise_descriptor_limit();
+	prepare_state(s, &w.account);
+	w.settings = s;
+	w.discard = a.discard;
+	w.log_fd = open_log(s);
+	bind_listeners(s, &w);
+	w.admin_fd = bind_admin(s);
+	supervisor.state = s->state;
+	supervisor.loops = s->threads;
+	status = supervisor_run(&supervisor);
+	unlink(s->admin.socket);
+	free(w.listen_fd);
+	tls_free(&w.tls);
+	settings_free(&s);
+	return status;
 }

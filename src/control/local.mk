@@ -1,3 +1,18 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
-	src/control/control.h
+	src/control/sandbox.c src/control/sandbox.h \
+	src/control/supervisor.c src/control/supervisor.h \
+	src/control/worker.c src/control/worker.h
+libtmail_la_SOURCES += \
+	src/control/client.c src/control/client.h \
+	src/control/cmd_queue_act.c \
+	src/control/cmd_queue_cat.c \
+	src/control/cmd_queue_list.c \
+	src/control/cmd_queue_shape.c \
+	src/control/cmd_queue_show.c \
+	src/control/cmd_status.c \
+	src/control/commands.c src/control/commands.h \
+	src/control/control.c src/control/control.h \
+	src/control/filter.c src/control/filter.h \
+	src/control/job.c src/control/job.h \
+	src/control/scan.c src/control/scan.h

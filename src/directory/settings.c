@@ -208,6 +208,12 @@ settings_manual(struct buf *out)
 }
 
 void
+settings_manual_types(struct buf *out)
+{
+	option_manual_types(&settings_vocabulary, out);
+}
+
+void
 settings_sample(struct buf *out)
 {
 	option_sample(&settings_vocabulary, out);

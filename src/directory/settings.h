@@ -99,7 +99,7 @@ struct queue_settings {
 	uint32_t bounce_lifetime;      /* for null-sender mail */
 	uint32_t warn_after;           /* delay warning to the sender; 0: none */
 	uint32_t hold_lifetime;
-	uint64_t min_free, memory_max, memory_total, cache;
+	uint64_t min_free, segment_size, memory_max, memory_total, cache;
 };
 
 /* The block `delivery`: time limits towards next hops, each for one wait. The defaults are RFC 5321 4.5.3.2's. */
@@ -164,8 +164,9 @@ extern const char settings_demo[];
 /* What is in force, defaults included, as a configuration file that would say the same. */
 void settings_print(const struct settings *s, struct buf *out);
 
-/* The reference part of tmail.conf(5), and of the sample file, from the tables. */
+/* The reference parts of tmail.conf(5), and of the sample file, from the tables. */
 void settings_manual(struct buf *out);
+void settings_manual_types(struct buf *out);
 void settings_sample(struct buf *out);
 
 /* The route of a recipient, most specific first: an exact "user@dom", then "@dom", then "@.dom" (longest first),

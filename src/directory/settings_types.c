@@ -307,5 +307,5 @@ const struct option_type type_log_target = { "stderr | path", "The word stderr, 
 	parse_log_target, print_text };
 const struct option_type type_recipients = { "word", "One of the words listed.", sizeof(int), parse_recipients,
 	print_recipients };
-const struct option_type type_socket_path = { "path", "A path of at most 107 characters.", sizeof(char *),
+const struct option_type type_socket_path = { "socket path", "A path of at most 107 characters.", sizeof(char *),
 	parse_socket_path, print_text };

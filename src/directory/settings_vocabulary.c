@@ -76,7 +76,7 @@ static const struct option limit_options[] = {
 	{ .name = "sessions_per_client", .type = &option_integer, LIMIT(sessions_per_client), .min = 1, .max = 1000000,
 	  .fallback = "500", .help = "SMTP sessions at the same time from one address. Further ones are answered 421." },
 	{ .name = "tasks", .type = &option_integer, LIMIT(tasks), .min = 100, .max = 30000,
-	  .fallback_help = "16000 divided by threads",
+	  .fallback_help = "16000 divided by threads", .example = "8000",
 	  .help = "What one loop does at the same time besides keeping idle sessions: messages being received or stored, "
 		  "deliveries. Above it sessions are answered 421. Each takes two memory mappings of the kernel's "
 		  "vm.max_map_count." },
@@ -231,6 +231,9 @@ static const struct option queue_options[] = {
 	  .fallback = "30d", .help = "How long mail is kept that is held for an operator." },
 	{ .name = "min_free", .type = &option_size, QUEUE(min_free), .min = 0, .max = TB, .fallback = "256MB",
 	  .help = "With less room than this on the disk of the queue, mail is answered 452 4.3.1 until there is more." },
+	{ .name = "segment_size", .type = &option_size, QUEUE(segment_size), .min = MB, .max = GB, .fallback = "64MB",
+	  .help = "The queue is kept in files of this size; four of them are there from the start. A message larger than a "
+		  "quarter of it goes to a file of its own." },
 	{ .name = "memory_max", .type = &option_size, QUEUE(memory_max), .min = 64 * KB, .max = GB, .fallback = "4MB",
 	  .help = "A message is received in memory up to this size, a larger one into a file of its own." },
 	{ .name = "memory_total", .type = &option_size, QUEUE(memory_total), .min = MB, .max = TB, .fallback = "512MB",

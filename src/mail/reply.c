@@ -169,7 +169,8 @@ drop_repeated_status(struct reply *r)
 		return;
 	if (n > status && r->text[r->start + status] != ' ')
 		return;
-	status += n > status;
+	while (status < n && r->text[r->start + status] == ' ')
+		status++;
 	memmove(r->text + r->start, r->text + r->start + status, n - status);
 	r->len -= status;
 }

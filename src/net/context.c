@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/* glibc's checked longjmp refuses to leave a stack for another one. */
+#undef _FORTIFY_SOURCE
+
 #include "net/context.h"
 #include "util/check.h"
 
 #include <stdint.h>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(TMAIL_PORTABLE_CONTEXT)
 
 /* System V ABI: rbx, rbp and r12-r15 survive a call, so do the control words, which nobody here changes. */
 __asm__(".text\n"
@@ -56,7 +59,7 @@ context_make(void *stack, size_t size, void (*entry)(void *), void *arg)
 	return top;
 }
 
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && !defined(TMAIL_PORTABLE_CONTEXT)
 
 /* AAPCS64: x19-x30 and d8-d15 survive a call. */
 __asm__(".text\n"
@@ -117,8 +120,7 @@ context_make(void *stack, size_t size, void (*entry)(void *), void *arg)
 
 #else
 
-/* Entered once by makecontext, then switched without system calls. This file is built without _FORTIFY_SOURCE:
- * glibc's checked longjmp refuses to leave a stack for another one. */
+/* Entered once by makecontext, then switched without system calls. */
 #include <setjmp.h>
 #include <ucontext.h>
 
@@ -160,6 +162,7 @@ context_switch(void **from, void *to)
 	if (*from == NULL)
 		*from = xcalloc(1, sizeof(struct portable));
 	self = *from;
+	self->started = 1;
 	if (sigsetjmp(self->jump, 0) != 0)
 		return;
 	if (next->started)

@@ -1,3 +1,17 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
-	src/smtp/server.h
+	src/smtp/clients.c src/smtp/clients.h \
+	src/smtp/cmd_data.c \
+	src/smtp/cmd_helo.c \
+	src/smtp/cmd_mail.c \
+	src/smtp/cmd_misc.c \
+	src/smtp/cmd_rcpt.c \
+	src/smtp/cmd_starttls.c \
+	src/smtp/content.c src/smtp/content.h \
+	src/smtp/input.c src/smtp/input.h \
+	src/smtp/server.c src/smtp/server.h \
+	src/smtp/server_private.h \
+	src/smtp/session.c src/smtp/session.h \
+	src/smtp/transaction.c src/smtp/transaction.h \
+	src/smtp/verbs.c src/smtp/verbs.h
+EXTRA_DIST += doc/smtp.md

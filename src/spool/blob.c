@@ -56,7 +56,7 @@ lock_folder(struct blobs *b, uint32_t epoch)
 	int fd;
 
 	folder_path(b, epoch, path);
-	strcat(path, "/lock");
+	snprintf(path + strlen(path), sizeof "/lock", "/lock");
 	fd = b->disk->open(b->disk, path, O_RDWR | O_CREAT);
 	if (fd >= 0 && b->disk->lock(b->disk, fd) < 0) {
 		b->disk->close(b->disk, fd);
@@ -103,7 +103,7 @@ blobs_open(struct blobs **out, const char *path, uint32_t epoch, struct disk *di
 
 	b->disk = disk != NULL ? disk : &disk_real;
 	b->path = xmalloc(strlen(path) + sizeof "/blobs");
-	sprintf(b->path, "%s/blobs", path);
+	snprintf(b->path, strlen(path) + sizeof "/blobs", "%s/blobs", path);
 	b->epoch = epoch;
 	b->lock = -1;
 	folder_path(b, epoch, folder);

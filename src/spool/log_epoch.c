@@ -156,7 +156,7 @@ make_folder(struct disk *d, const char *path)
 	snprintf(above, sizeof above, "%s", path);
 	slash = strrchr(above, '/');
 	if (slash == NULL)
-		strcpy(above, ".");
+		memcpy(above, ".", 2);
 	else
 		slash[slash == above ? 1 : 0] = '\0';
 	return d->sync_folder(d, above) < 0 && made ? -1 : 0;

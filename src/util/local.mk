@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
 	src/util/arena.c src/util/arena.h \
+	src/util/base64.c src/util/base64.h \
 	src/util/buf.c src/util/buf.h \
 	src/util/check.c src/util/check.h \
 	src/util/clock.c src/util/clock.h \
@@ -10,6 +11,7 @@ libtmail_la_SOURCES += \
 	src/util/crc32c.c src/util/crc32c.h \
 	src/util/err.c src/util/err.h \
 	src/util/file.c src/util/file.h \
+	src/util/json.c src/util/json.h \
 	src/util/list.h \
 	src/util/log.c src/util/log.h \
 	src/util/map.c src/util/map.h \

@@ -107,8 +107,10 @@ int option_apply(const struct option_block *root, const struct conf_node *first,
 /* TARGET as a configuration, defaults included. */
 void option_print(const struct option_block *root, const void *target, struct buf *out);
 
-/* The rows as the list of an mdoc manual page, and as the body of a sample file. */
+/* The rows, and the kinds of values they use, as lists of an mdoc manual page; the rows as the body of a sample
+ * file, every statement commented out. */
 void option_manual(const struct option_block *root, struct buf *out);
+void option_manual_types(const struct option_block *root, struct buf *out);
 void option_sample(const struct option_block *root, struct buf *out);
 
 /* The common types; the field each fills. */

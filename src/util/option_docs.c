@@ -228,8 +228,7 @@ manual_facts(const struct option *o, struct buf *out)
 	if (o->flags & OPTION_REQUIRED)
 		buf_adds(out, "It has to be given.\n");
 	else if (o->fallback_help != NULL) {
-		buf_adds(out, "Default: ");
-		manual_text(out, o->fallback_help);
+		buf_printf(out, "Default: %s.\n", o->fallback_help);
 	} else if (o->fallback != NULL) {
 		buf_adds(out, "Default:\n.Ql");
 		manual_arg(out, o->fallback);
@@ -268,8 +267,10 @@ manual_block(const struct option_block *b, struct buf *out)
 	buf_adds(out, ".It Ic");
 	manual_arg(out, b->name);
 	if (b->title != NULL) {
-		buf_printf(out, " %s", b->flags & BLOCK_TITLE_OPTIONAL ? "Op Ar" : "Ar");
+		buf_adds(out, b->flags & BLOCK_TITLE_OPTIONAL ? " Oo Ar" : " Ar");
 		manual_arg(out, b->title);
+		if (b->flags & BLOCK_TITLE_OPTIONAL)
+			buf_adds(out, " Oc");
 	}
 	buf_adds(out, " No { ... }\n");
 	manual_text(out, b->help);
@@ -296,6 +297,43 @@ void
 option_manual(const struct option_block *root, struct buf *out)
 {
 	manual_body(root, out);
+}
+
+enum { TYPES_MAX = 32 };
+
+/* Adds the types of B's rows that are not among the N there yet; returns their number. */
+static size_t
+collect_types(const struct option_block *b, const struct option_type *type[TYPES_MAX], size_t n)
+{
+	const struct option_block *sub;
+	const struct option *o;
+	size_t i;
+
+	for (o = b->options; o != NULL && o->name != NULL; o++) {
+		for (i = 0; i < n && type[i] != o->type; i++)
+			;
+		if (!(o->flags & OPTION_LATER) && o->words == NULL && i == n && n < TYPES_MAX)
+			type[n++] = o->type;
+	}
+	for (sub = b->blocks; sub != NULL && sub->name != NULL; sub++)
+		n = collect_types(sub, type, n);
+	return n;
+}
+
+void
+option_manual_types(const struct option_block *root, struct buf *out)
+{
+	const struct option_type *type[TYPES_MAX];
+	size_t n = collect_types(root, type, 0), i;
+
+	buf_adds(out, ".Bl -tag -width Ds\n");
+	for (i = 0; i < n; i++) {
+		buf_adds(out, ".It Ar");
+		manual_arg(out, type[i]->name);
+		buf_addc(out, '\n');
+		manual_text(out, type[i]->syntax);
+	}
+	buf_adds(out, ".El\n");
 }
 
 /* Prose as comment lines of a fair width. */

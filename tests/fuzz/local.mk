@@ -33,6 +33,16 @@ fuzz_targets += tests/fuzz/fuzz_data
 tests_fuzz_fuzz_data_SOURCES = tests/fuzz/fuzz_data.c $(fuzz_main)
 tests_fuzz_fuzz_data_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_data_LDFLAGS = $(fuzz_ldflags)
+
+fuzz_targets += tests/fuzz/fuzz_conf
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(fuzz_main)
+tests_fuzz_fuzz_conf_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += tests/fuzz/fuzz_conf.dict
+fuzz_targets += tests/fuzz/fuzz_session
+tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz_session.c tests/unit/smtp_fixture.c tests/unit/smtp_fixture.h $(fuzz_main)
+tests_fuzz_fuzz_session_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_session_LDFLAGS = $(fuzz_ldflags)
 EXTRA_DIST += tests/fuzz/fuzz_data.dict
 
 fuzz_targets += tests/fuzz/fuzz_address

@@ -3,62 +3,12 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
 
 import harness
-
-MAIN = """\
-compatibility_level = 3.6
-queue_directory = {dir}/spool
-data_directory = {dir}/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = postfix.example.test
-mydestination =
-local_transport = error:no local mail here
-local_recipient_maps =
-alias_maps =
-alias_database =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
-smtpd_relay_restrictions = permit_mynetworks, reject
-relayhost = [127.0.0.1]:{relay}
-smtp_dns_support_level = disabled
-smtp_host_lookup = native
-smtpd_peername_lookup = no
-maillog_file = {dir}/log/maillog
-maillog_file_prefixes = {dir}
-minimal_backoff_time = 2s
-queue_run_delay = 2s
-{extra}
-"""
-
-MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-tlsmgr unix - - n 1000? 1 tlsmgr
-postlog unix-dgram n - n - 1 postlogd
-"""
+import postfix
 
 LETTER = b"From: a@example.com\r\nTo: b@example.net\r\nSubject: x\r\nMessage-ID: <%d@example.com>\r\n\r\n.\r\nHello %d\r\n"
 
@@ -75,16 +25,9 @@ class Postfix(harness.SessionTest):
         folder = self.folder()
         port, holder = harness.free_port()
         holder.close()  # Postfix binds without SO_REUSEADDR games
-        for name in ("etc", "spool", "data", "log"):
-            os.mkdir(os.path.join(folder, name))
-        shutil.chown(os.path.join(folder, "data"), "postfix", "postfix")
-        for name, text in (("main.cf", MAIN), ("master.cf", MASTER)):
-            with open(os.path.join(folder, "etc", name), "w") as f:
-                f.write(text.format(dir=folder, relay=relay, port=port, extra=extra))
-        etc = os.path.join(folder, "etc")
-        subprocess.run(["postfix", "-c", etc, "check"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        master = subprocess.Popen(["/usr/lib/postfix/sbin/master", "-c", etc, "-d"], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        command = postfix.prepare(folder, port, relay, "minimal_backoff_time = 2s\nqueue_run_delay = 2s\n" + extra)
+        master = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, start_new_session=True)
         self.addCleanup(self.end_postfix, master)
         self.maillog = os.path.join(folder, "log", "maillog")
         harness.wait_until(lambda: self.greets(port), what="Postfix's greeting")

@@ -60,9 +60,9 @@ class Smtplib(harness.SessionTest):
     def test_large_attachment(self):
         hop = self.next_hop()
         s = self.connect(self.gateway(next_hop=hop))
-        letter = self.letter(blob=os.urandom(7 << 20))
-        s.send_message(letter)
-        self.assertEqual(hop.wait_messages(1, 60)[0].content, letter.as_bytes())
+        letter = self.letter(blob=os.urandom(7 << 20)).as_bytes()
+        s.sendmail("alice@example.com", ["bob@example.net"], letter)
+        self.assertEqual(hop.wait_messages(1, 60)[0].content, letter)
 
     def test_size_is_announced_and_kept(self):
         s = self.connect(self.gateway(next_hop=self.next_hop(), extra="limits { message_size = 100KB }\n"))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """swaks as the client."""
 
+import email
 import os
 import re
 import subprocess
@@ -17,6 +18,10 @@ class Swaks(harness.SessionTest):
         self.assertEqual(p.returncode, status, p.stdout)
         return p.stdout
 
+    def need_tls(self):
+        if subprocess.run(["perl", "-MNet::SSLeay", "-e1"], stderr=subprocess.DEVNULL).returncode != 0:
+            harness.missing(self, "libnet-ssleay-perl")
+
     def test_plain(self):
         hop = self.next_hop()
         out = self.swaks(self.gateway(next_hop=hop), "--to", "bob@example.net", "--body", "hello\n.\n..\n")
@@ -32,6 +37,7 @@ class Swaks(harness.SessionTest):
 
     def test_tls(self):
         hop = self.next_hop()
+        self.need_tls()
         cert, key = self.certificate()
         gateway = self.gateway(next_hop=hop, extra='tls { certificate = "%s" key = "%s" }\n' % (cert, key))
         out = self.swaks(gateway, "--to", "bob@example.net", "--tls")
@@ -40,6 +46,7 @@ class Swaks(harness.SessionTest):
 
     def test_tls_on_connect(self):
         hop = self.next_hop()
+        self.need_tls()
         cert, key = self.certificate()
         gateway = self.gateway(next_hop=hop, listener="tls = implicit", start=False,
                                extra='tls { certificate = "%s" key = "%s" }\n' % (cert, key))
@@ -75,7 +82,6 @@ class Swaks(harness.SessionTest):
         with open(path, "wb") as f:
             f.write(data)
         self.swaks(self.gateway(next_hop=hop), "--to", "bob@example.net", "--attach", "@" + path)
-        import email
         m = email.message_from_bytes(hop.wait_messages(1)[0].content)
         self.assertEqual(m.get_payload()[-1].get_payload(decode=True), data)
 

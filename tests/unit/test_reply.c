@@ -68,7 +68,7 @@ static const struct reply_case reply_cases[] = {
 	{ "250-a\r\n250-\r\n250 b\r\n", REPLY_DONE, 250, "", "250 a; b", 0 },
 	{ "250 a\r\n354 b\r\n", REPLY_DONE, 250, "", "250 a", 7 },
 	{ "550-5.1.1 No such user\r\n550-5.1.1  Really\r\n550 5.1.1 end\r\n", REPLY_DONE, 550, "5.1.1",
-	    "550 5.1.1 No such user;  Really; end", 0 },
+	    "550 5.1.1 No such user; Really; end", 0 },
 	{ "550-5.1.1 No\r\n550 5.1.1\r\n", REPLY_DONE, 550, "5.1.1", "550 5.1.1 No", 0 },
 	{ "550-5.1.1 No\r\n550 5.1.10\r\n", REPLY_DONE, 550, "5.1.1", "550 5.1.1 No; 5.1.10", 0 },
 	/* a status of another class is none */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory/settings.h"
 #include "util/buf.h"
-#include "util/err.h"
-#include "util/file.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,7 +49,7 @@ smallest_useful_file_has_the_documented_defaults(void **state)
 	(void)state;
 	assert_string_equal(s->hostname, "mx.example.com");
 	assert_int_equal(s->listener_count, 1);
-	assert_string_equal(s->listener[0].name, "[::]:25");
+	assert_string_equal(s->listener[0].name, ":25");
 	assert_int_equal(s->listener[0].tls, TLS_NONE);
 	assert_int_equal(s->listener[0].place.line, 2);
 	assert_int_equal(s->route_count, 1);
@@ -479,6 +478,53 @@ many_domains_load_quickly(void **state)
 	buf_fini(&b);
 }
 
+/* The folder conf/ of the source; `make check` says where that is. */
+static void
+example_files_load(void **state)
+{
+	const char *srcdir = getenv("srcdir");
+	struct buf pattern = { 0 }, errors = { 0 };
+	struct settings *s;
+	size_t i;
+	glob_t g;
+
+	(void)state;
+	buf_printf(&pattern, "%s/conf/*.conf*", srcdir ? srcdir : ".");
+	assert_int_equal(glob(buf_str(&pattern), 0, NULL, &g), 0);
+	assert_true(g.gl_pathc >= 4);
+	for (i = 0; i < g.gl_pathc; i++) {
+		settings_load(&s, g.gl_pathv[i], &errors);
+		assert_string_equal(buf_str(&errors), "");
+		settings_free(&s);
+	}
+	globfree(&g);
+	buf_fini(&pattern);
+	buf_fini(&errors);
+}
+
+/* Removing the # before any statement of the sample must not lead into an error. */
+static void
+sample_is_right_line_by_line(void **state)
+{
+	struct buf sample = { 0 }, text = { 0 };
+	struct settings *s;
+	char *line;
+
+	(void)state;
+	settings_sample(&sample);
+	for (line = strtok(buf_str(&sample), "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		line += strspn(line, "\t");
+		if (line[0] == '#' && line[1] != ' ')
+			buf_printf(&text, "%s\n", line + 1);
+	}
+	s = good(buf_str(&text));
+	assert_int_equal(s->route_count, 2);
+	assert_non_null(s->tls.key);
+	settings_free(&s);
+	buf_fini(&sample);
+	buf_fini(&text);
+}
+
 int
 main(void)
 {
@@ -493,6 +539,8 @@ main(void)
 		cmocka_unit_test(most_specific_route_counts),
 		cmocka_unit_test(without_a_matching_route_there_is_none),
 		cmocka_unit_test(many_domains_load_quickly),
+		cmocka_unit_test(example_files_load),
+		cmocka_unit_test(sample_is_right_line_by_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

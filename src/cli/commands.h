@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of the command table, one file per command; the table is in commands.c. */
+#ifndef TMAIL_CLI_COMMANDS_H
+#define TMAIL_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const struct cli_command cmd_status, cmd_help;
+extern const struct cli_command cmd_queue_list, cmd_queue_show, cmd_queue_cat, cmd_queue_count, cmd_queue_shape,
+    cmd_queue_why;
+extern const struct cli_command cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_bounce, cmd_queue_drop;
+
+/* What retry, hold, release, bounce and drop do: count, ask, act. */
+enum cli_exit cli_queue_act(struct cli *cli);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* queue.retry, hold, release, bounce and drop: on ids, or on every entry a filter chooses. */
+#include "control/commands.h"
+#include "control/scan.h"
+#include "util/check.h"
+#include "util/log.h"
+#include "util/str.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct act {
+	struct scan scan;       /* its filter has the ids too; walks only when the filter has more than those */
+	const char *reason;     /* or NULL */
+	bool by_id;
+	bool dry_run;           /* only count */
+	unsigned at;            /* by_id: the next one */
+	uint64_t before;        /* ids from here on came after the request: reports it causes are not its business */
+	uint64_t matched, changed, failed;
+};
+
+static void
+log_change(struct job *job, uint64_t id, const char *key)
+{
+	struct act *a = job->state;
+	struct log_record r;
+
+	log_begin(&r, LOG_INFO, "admin");
+	log_id(&r, "msg", id);
+	log_str(&r, "command", job->command->name);
+	log_str(&r, "hop", key);
+	log_str(&r, "reason", a->reason);
+	log_u64(&r, "uid", job->peer.uid);
+	log_u64(&r, "pid", (uint64_t)job->peer.pid);
+	log_end(&r);
+}
+
+/* One line about the whole request, however many messages it meant. */
+static void
+log_summary(struct job *job)
+{
+	struct act *a = job->state;
+	char *args = json_dumps(job->args, JSON_COMPACT | JSON_ENSURE_ASCII);
+	struct log_record r;
+
+	log_begin(&r, LOG_INFO, "admin-request");
+	log_str(&r, "command", job->command->name);
+	log_str(&r, "args", args);
+	log_u64(&r, "matched", a->matched);
+	log_u64(&r, "changed", a->changed);
+	log_u64(&r, "uid", job->peer.uid);
+	log_u64(&r, "pid", (uint64_t)job->peer.pid);
+	log_end(&r);
+	free(args);
+}
+
+/* KEY NULL: all entries of the message. */
+static void
+act_on(struct job *job, uint64_t id, const char *key)
+{
+	struct act *a = job->state;
+	struct err err = { 0 };
+	char text[ID_TEXT];
+	int n;
+
+	n = spool_act(job->config->spool, id, key, (enum spool_action)job->command->variant, a->reason, &err);
+	if (n > 0) {
+		a->changed += (uint64_t)n;
+		log_change(job, id, key);
+	} else if (n < 0) {
+		a->failed++;
+		id_text(id, text);
+		job_result(job, json_pack("{s:s,s:o}", "id", text, "error", json_peer(err.text)));
+	}
+	if (key == NULL && n >= 0)
+		a->matched += n > 0 ? (uint64_t)n : 1;
+}
+
+static void
+act_entry_found(struct job *job, const struct entry_info *e, const struct spool_detail *d)
+{
+	struct act *a = job->state;
+
+	(void)d;
+	if (e->id >= a->before)
+		return;
+	a->matched++;
+	if (!a->dry_run)
+		act_on(job, e->id, e->key);
+}
+
+static int
+act_begin(struct job *job)
+{
+	struct act *a = job->state;
+
+	a->reason = json_string_value(json_object_get(job->args, "reason"));
+	a->dry_run = json_is_true(json_object_get(job->args, "dry_run"));
+	if (scan_begin(&a->scan, job, false) < 0)
+		return -1;
+	if (filter_is_empty(&a->scan.filter))
+		return job_fail(job, "bad-request", "say which: ids, a filter, or all");
+	a->before = spool_next_id(job->config->spool);
+	a->by_id = filter_is_ids(&a->scan.filter) && !a->dry_run;
+	return 0;
+}
+
+static bool
+act_by_id(struct job *job)
+{
+	struct act *a = job->state;
+
+	act_on(job, a->scan.filter.ids[a->at++], NULL);
+	return a->at < a->scan.filter.id_count;
+}
+
+static bool
+act_step(struct job *job)
+{
+	struct act *a = job->state;
+
+	if (a->by_id ? act_by_id(job) : scan_step(&a->scan, job, act_entry_found))
+		return true;
+	job_result(job, json_pack("{s:I,s:I,s:I}", "matched", (json_int_t)a->matched, "changed", (json_int_t)a->changed,
+	    "failed", (json_int_t)a->failed));
+	return false;
+}
+
+/* Also when the client went away in the middle: what was done until then is said. */
+static void
+act_end(struct job *job)
+{
+	struct act *a = job->state;
+
+	scan_end(&a->scan);
+	if (!job->failed && !a->dry_run)
+		log_summary(job);
+}
+
+static const struct admin_arg act_args[] = {
+	{ "reason", ARG_TEXT },
+	{ "dry_run", ARG_FLAG },
+	{ 0 },
+};
+
+#define ACT_ROW .args = act_args, .filter = true, .state_size = sizeof(struct act), .begin = act_begin, \
+	.step = act_step, .end = act_end
+
+const struct admin_command queue_retry_command = { .name = "queue.retry", .variant = SPOOL_RETRY, ACT_ROW };
+const struct admin_command queue_hold_command = { .name = "queue.hold", .variant = SPOOL_HOLD, ACT_ROW };
+const struct admin_command queue_release_command = { .name = "queue.release", .variant = SPOOL_RELEASE, ACT_ROW };
+const struct admin_command queue_bounce_command = { .name = "queue.bounce", .variant = SPOOL_BOUNCE, ACT_ROW };
+const struct admin_command queue_drop_command = { .name = "queue.drop", .variant = SPOOL_DROP, ACT_ROW };

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands of the admin socket, one file per command or family; the table is in commands.c. */
+#ifndef TMAIL_CONTROL_COMMANDS_H
+#define TMAIL_CONTROL_COMMANDS_H
+
+#include "control/job.h"
+#include "spool/spool.h"
+
+extern const struct admin_command status_command;
+extern const struct admin_command queue_list_command, queue_count_command;
+extern const struct admin_command queue_shape_command;
+extern const struct admin_command queue_show_command, queue_why_command;
+extern const struct admin_command queue_cat_command;
+extern const struct admin_command queue_retry_command, queue_hold_command, queue_release_command,
+    queue_bounce_command, queue_drop_command;
+
+/* What list, show and why say about an entry: a new object. */
+json_t *entry_to_json(const struct entry_info *e);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "control/control.h"
+
+#include "control/client.h"
+#include "control/job.h"
+#include "util/buf.h"
+#include "util/check.h"
+#include "util/clock.h"
+#include "util/json.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	CLIENTS_MAX = 32,
+	ACCEPT_PAUSE_MS = 200, /* when descriptors have run out */
+};
+
+struct control {
+	struct control_config config;
+	pthread_t thread;
+	int stop; /* eventfd, readable: end */
+	struct client *client[CLIENTS_MAX];
+	unsigned count;
+	uint64_t accept_after; /* clock_ms() */
+};
+
+static void
+refuse_connection(int fd)
+{
+	struct buf out = { 0 };
+
+	job_refuse(&out, "busy", "too many connections to the admin socket");
+	if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		/* the peer sees the connection end: that has to do */
+	}
+	buf_fini(&out);
+	close(fd);
+}
+
+static void
+accept_clients(struct control *c, uint64_t now)
+{
+	int fd;
+
+	while ((fd = accept4(c->config.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		if (c->count < CLIENTS_MAX)
+			c->client[c->count++] = client_new(&c->config, fd, now);
+		else
+			refuse_connection(fd);
+	}
+	if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		log_event(LOG_WARN, "admin-accept", "%s", strerror(errno));
+		c->accept_after = now + ACCEPT_PAUSE_MS;
+	}
+}
+
+/* How long poll() may sleep: until the nearest deadline, not at all when a job has a slice to run. */
+static int
+poll_timeout(const struct control *c, uint64_t now)
+{
+	uint64_t next = now + 60000, at;
+	unsigned i;
+
+	if (c->accept_after > now)
+		next = c->accept_after;
+	for (i = 0; i < c->count; i++) {
+		if (client_ready(c->client[i]))
+			return 0;
+		at = client_deadline(c->client[i]);
+		if (at < next)
+			next = at;
+	}
+	return next <= now ? 0 : (int)(next - now);
+}
+
+static void
+serve_clients(struct control *c, const struct pollfd *p, unsigned count)
+{
+	unsigned i, kept = 0;
+
+	for (i = 0; i < count; i++) {
+		if (client_serve(c->client[i], p[i].revents, clock_ms()))
+			c->client[kept++] = c->client[i];
+		else
+			client_free(&c->client[i]);
+	}
+	c->count = kept;
+}
+
+static void *
+control_run(void *arg)
+{
+	struct control *c = arg;
+	struct pollfd p[2 + CLIENTS_MAX];
+	uint64_t now;
+	unsigned i;
+
+	for (;;) {
+		now = clock_ms();
+		p[0] = (struct pollfd){ .fd = c->stop, .events = POLLIN };
+		p[1] = (struct pollfd){ .fd = now < c->accept_after ? -1 : c->config.fd, .events = POLLIN };
+		for (i = 0; i < c->count; i++)
+			p[2 + i] = (struct pollfd){ .fd = client_fd(c->client[i]), .events = client_events(c->client[i]) };
+		if (poll(p, 2 + c->count, poll_timeout(c, now)) < 0) {
+			check(errno == EINTR || errno == ENOMEM);
+			continue;
+		}
+		if (p[0].revents != 0)
+			break;
+		serve_clients(c, p + 2, c->count);
+		if (p[1].revents != 0)
+			accept_clients(c, clock_ms());
+	}
+	while (c->count > 0)
+		client_free(&c->client[--c->count]);
+	return NULL;
+}
+
+/* Signals are for the threads that expect them. */
+static int
+start_thread(struct control *c, struct err *err)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&c->thread, NULL, control_run, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc != 0) {
+		errno = rc;
+		return err_sys(err, "cannot start the control thread");
+	}
+	pthread_setname_np(c->thread, "control");
+	return 0;
+}
+
+int
+control_start(struct control **control, const struct control_config *config, struct err *err)
+{
+	struct control *c = xcalloc(1, sizeof *c);
+
+	json_init();
+	c->config = *config;
+	if (c->config.started == 0)
+		c->config.started = clock_wall();
+	c->stop = -1;
+	if (config->fd >= 0) {
+		c->stop = eventfd(0, EFD_CLOEXEC);
+		if (c->stop < 0 || fcntl(config->fd, F_SETFL, O_NONBLOCK) < 0) {
+			err_sys(err, "cannot serve the admin socket");
+			goto failed;
+		}
+		if (start_thread(c, err) < 0)
+			goto failed;
+	}
+	*control = c;
+	return 0;
+failed:
+	if (c->stop >= 0)
+		close(c->stop);
+	free(c);
+	return -1;
+}
+
+void
+control_stop(struct control **control)
+{
+	struct control *c = *control;
+	uint64_t one = 1;
+
+	if (c == NULL)
+		return;
+	if (c->config.fd >= 0) {
+		check(write(c->stop, &one, sizeof one) == (ssize_t)sizeof one);
+		pthread_join(c->thread, NULL);
+		close(c->stop);
+		close(c->config.fd);
+	}
+	free(c);
+	*control = NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The privileged process: makes the worker, watches it, makes it again when it dies. It reads nothing from the
+ * network. */
+#ifndef TMAIL_CONTROL_SUPERVISOR_H
+#define TMAIL_CONTROL_SUPERVISOR_H
+
+#include "util/err.h"
+
+#include <stdint.h>
+
+/* What a worker is told about the ones before it. */
+struct worker_history {
+	const uint64_t *crashed;        /* messages whose handling crashed a worker twice */
+	unsigned crashed_count;
+	unsigned restarts;
+	int64_t started;                /* wall seconds when the supervisor began */
+	volatile uint64_t *crash_slots; /* shared: the message each loop handles now (net/task.h) */
+	unsigned slot_count;
+};
+
+struct supervisor_config {
+	const char *state;  /* folder, ours: STATE/crashes is kept there */
+	unsigned loops;
+	/* Runs in the worker process; its result is the worker's exit status. 0 after SIGTERM. */
+	int (*worker)(const struct worker_history *history, void *arg);
+	void *arg;
+};
+
+/* Serves until SIGTERM or SIGINT; the worker then has half a minute to end. A worker that dies is replaced, at once
+ * the first time, then after waits that double up to 30 s while it keeps dying young. Returns the exit status:
+ * 0 after a clean stop, 1 where the worker could not start at all. */
+int supervisor_run(const struct supervisor_config *config);
+
+#endif

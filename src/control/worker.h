@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The unprivileged process: puts loops, spool, server, delivery and administration together and ends them in order. */
+#ifndef TMAIL_CONTROL_WORKER_H
+#define TMAIL_CONTROL_WORKER_H
+
+#include "control/sandbox.h"
+#include "control/supervisor.h"
+
+#include <stdbool.h>
+
+struct settings;
+struct tls_ctx;
+
+/* What the supervisor opened with its privileges. */
+struct worker_config {
+	const struct settings *settings;
+	struct account account;
+	struct tls_ctx *tls;     /* the listeners' certificate, or NULL */
+	int *listen_fd;          /* in order of listeners and their addresses */
+	unsigned listen_count;
+	int admin_fd;
+	int log_fd;
+	bool discard;            /* accept and throw away: for measuring what durability costs */
+};
+
+/* The worker's life, as supervisor_config.worker; ARG is a struct worker_config. Exit status 0 after SIGTERM, 2 when
+ * it cannot start (and said why in the log). */
+int worker_run(const struct worker_history *history, void *arg);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "util/check.h"
+#include "util/str.h"
+#include "directory/settings.h"
+#include "smtp/verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HELO_MAX = 255 };
+
+/* RFC 5321 4.1.1.1: ehlo = "EHLO" SP ( Domain / address-literal ). Many hosts call themselves something that is
+ * neither, but none needs more than these characters. */
+static bool
+helo_valid(const char *s, size_t n)
+{
+	size_t i;
+
+	if (n > HELO_MAX)
+		return false;
+	for (i = 0; i < n; i++)
+		if (!ascii_is_alnum(s[i]) && strchr(".-_:[]", s[i]) == NULL)
+			return false;
+	return true;
+}
+
+int
+helo_parse(struct session *s, struct call *call)
+{
+	if (helo_valid(call->line.args, call->line.args_len))
+		return 0;
+	session_reply(s, 501, "5.5.4", "%s wants a host name or an address literal", call->verb->name);
+	return -1;
+}
+
+/* A second greeting is as RSET (RFC 5321 4.1.4). */
+static void
+greeted(struct session *s, const struct call *call, bool esmtp)
+{
+	session_reset(s);
+	s->helo = xstrndup(call->line.args, call->line.args_len);
+	s->esmtp = esmtp;
+	s->stage = STAGE_HELO;
+}
+
+void
+helo_act(struct session *s, struct call *call)
+{
+	greeted(s, call, false);
+	session_reply(s, 250, NULL, "%s", session_settings(s)->hostname);
+}
+
+void
+ehlo_act(struct session *s, struct call *call)
+{
+	const struct settings *settings = session_settings(s);
+
+	greeted(s, call, true);
+	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nENHANCEDSTATUSCODES%s\nHELP", settings->hostname,
+	    (unsigned long long)settings->limits.message_size, session_offers_tls(s) ? "\nSTARTTLS" : "");
+}

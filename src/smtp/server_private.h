@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The server as its own sessions see it. */
+#ifndef TMAIL_SMTP_SERVER_PRIVATE_H
+#define TMAIL_SMTP_SERVER_PRIVATE_H
+
+#include "util/list.h"
+#include "net/loop.h"
+#include "smtp/server.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct clients;
+struct scratch;
+
+/* The server's part on one loop: touched by its thread only, but for the posts. */
+struct server_loop {
+	struct smtp_server *server;
+	struct loop *loop;
+	struct list sessions;
+	struct scratch *pool; /* buffers nobody uses */
+	unsigned pooled;
+	struct post drain, abort;
+};
+
+struct smtp_server {
+	struct smtp_server_config config;
+	struct clients *clients;
+	atomic_uint sessions;
+	atomic_bool draining, aborting;
+	struct server_loop home[]; /* one a loop, by loop_index() */
+};
+
+/* A session has ended. */
+void server_session_ended(struct server_loop *home, const struct addr *peer);
+
+/* Buffers for a session that is being served, and back again. */
+struct scratch *server_scratch_take(struct server_loop *home);
+void server_scratch_give(struct server_loop *home, struct scratch **scratch);
+
+#endif

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+#include "smtp/session.h"
+
+#include "util/check.h"
+#include "util/counters.h"
+#include "util/log.h"
+#include "net/task.h"
+#include "mail/reply.h"
+#include "directory/settings.h"
+#include "spool/message.h"
+#include "smtp/server_private.h"
+#include "smtp/verbs.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static void serve(void *arg);
+static void rest(struct session *s);
+
+const struct settings *
+session_settings(const struct session *s)
+{
+	return s->home->server->config.settings;
+}
+
+struct spool *
+session_spool(const struct session *s)
+{
+	return s->home->server->config.spool;
+}
+
+struct smtp_server *
+session_server(const struct session *s)
+{
+	return s->home->server;
+}
+
+bool
+session_offers_tls(const struct session *s)
+{
+	return s->home->server->config.tls != NULL && s->listener->settings->tls != TLS_NONE && !io_is_tls(&s->io);
+}
+
+static uint64_t
+command_deadline(const struct session *s)
+{
+	return loop_now(s->home->loop) + (uint64_t)session_settings(s)->limits.command_timeout * 1000;
+}
+
+static void
+log_client(struct log_record *r, const struct session *s)
+{
+	char text[ADDR_TEXT];
+
+	log_str(r, "client", addr_ip_text(&s->peer, text));
+	log_str(r, "helo", s->helo);
+}
+
+/* How far the client came. */
+static const char *
+stage_name(const struct session *s)
+{
+	static const char *const names[] = {
+		[STAGE_CONNECT] = "connect", [STAGE_HELO] = "helo", [STAGE_MAIL] = "mail", [STAGE_RCPT] = "rcpt",
+		[STAGE_DATA] = "data", [STAGE_MESSAGE] = "message", [STAGE_OUTCOME] = "outcome",
+	};
+
+	return names[s->stage];
+}
+
+static void
+log_ended(const struct session *s)
+{
+	struct log_record r;
+
+	log_begin(&r, LOG_DEBUG, "disconnect");
+	if (r.live) {
+		log_client(&r, s);
+		log_str(&r, "stage", stage_name(s));
+		log_u64(&r, "commands", s->commands);
+		log_u64(&r, "errors", s->errors);
+		log_u64(&r, "messages", s->messages);
+		log_end(&r);
+	}
+}
+
+static void
+session_free(struct session *s)
+{
+	log_ended(s);
+	check(s->scratch == NULL);
+	mail_transaction_end(&s->tx);
+	io_close(&s->io);
+	list_remove(&s->link);
+	server_session_ended(s->home, &s->peer);
+	input_fini(&s->in);
+	free(s->helo);
+	free(s);
+}
+
+void
+session_drop(struct session *s)
+{
+	session_free(s);
+}
+
+/* ---- replies ---- */
+
+static void
+log_refused(const struct session *s, int code, const char *text)
+{
+	const struct call *call = s->call;
+	struct log_record r;
+
+	log_begin(&r, LOG_INFO, "refused");
+	if (!r.live)
+		return;
+	if (s->tx.m != NULL)
+		log_id(&r, "msg", s->tx.m->id);
+	log_client(&r, s);
+	log_str(&r, "verb", call->verb->name);
+	if (s->tx.m != NULL)
+		log_str(&r, "from", s->tx.m->sender);
+	if (call->path.text != NULL)
+		log_bytes(&r, s->tx.m != NULL ? "to" : "from", call->path.text, call->path.len);
+	else if (call->line.args_len > 0)
+		log_bytes(&r, "args", call->line.args, call->line.args_len < 200 ? call->line.args_len : 200);
+	log_u64(&r, "code", (uint64_t)code);
+	log_str(&r, "reason", text);
+	log_end(&r);
+}
+
+static void
+vreply(struct session *s, int code, const char *enhanced, const char *fmt, va_list ap)
+{
+	char text[1024];
+
+	vsnprintf(text, sizeof text, fmt, ap);
+	reply_add(&s->scratch->out, code, enhanced, text);
+	if (code < 400)
+		return;
+	s->errors++;
+	counter_add(COUNTER_COMMANDS_REFUSED, 1);
+	if (s->call != NULL && (s->call->verb->flags & VERB_LOGGED))
+		log_refused(s, code, text);
+}
+
+void
+session_reply(struct session *s, int code, const char *enhanced, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vreply(s, code, enhanced, fmt, ap);
+	va_end(ap);
+}
+
+void
+session_close(struct session *s, int code, const char *enhanced, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vreply(s, code, enhanced, fmt, ap);
+	va_end(ap);
+	s->closing = true;
+}
+
+/* Sends what fits; the rest, which is rare, is copied so that a client that does not read holds no buffers. */
+int
+session_park(struct session *s)
+{
+	struct buf *out = &s->scratch->out;
+	char *left = NULL;
+	ssize_t n = 0;
+	size_t size = out->len;
+
+	if (size > 0 && !s->gone) {
+		n = io_send(&s->io, out->data, size);
+		if (n < 0 && errno != EAGAIN)
+			s->gone = true;
+		n = n < 0 ? 0 : n;
+		if ((size_t)n < size && !s->gone)
+			left = xmemdup(out->data + n, size - (size_t)n);
+	}
+	input_park(&s->in);
+	server_scratch_give(s->home, &s->scratch);
+	if (left != NULL && io_write(&s->io, left, size - (size_t)n, command_deadline(s)) < 0)
+		s->gone = true;
+	free(left);
+	return s->gone ? -1 : 0;
+}
+
+void
+session_unpark(struct session *s)
+{
+	s->scratch = server_scratch_take(s->home);
+	if (input_fits(&s->in, SCRATCH_INPUT))
+		input_borrow(&s->in, s->scratch->in, SCRATCH_INPUT);
+}
+
+/* On any stack, when no reply is under way: the last thing the client hears. */
+static void
+last_word(struct session *s, const char *enhanced, const char *text)
+{
+	struct buf out = { 0 };
+
+	reply_addf(&out, 421, enhanced, "%s %s", session_settings(s)->hostname, text);
+	(void)io_send(&s->io, out.data, out.len);
+	buf_fini(&out);
+}
+
+/* ---- the end ---- */
+
+static void
+on_linger(struct io *io, bool timed_out)
+{
+	struct session *s = list_entry(io, struct session, io);
+	char trash[4096];
+	ssize_t n = 1;
+
+	while (!timed_out && s->lingered < SESSION_LINGER_MAX && (n = io_recv(io, trash, sizeof trash)) > 0)
+		s->lingered += (uint32_t)n;
+	if (timed_out || n >= 0 || errno != EAGAIN)
+		session_free(s);
+	else
+		io_idle(io, on_linger, s->deadline);
+}
+
+/* Closing a socket with unread input sends a reset, which can destroy our last reply on its way: so a client that
+ * did not expect the end is shown the end of the stream first and may go by itself. */
+static void
+finish(struct session *s)
+{
+	if (s->gone || s->said_quit || io_is_tls(&s->io) || shutdown(s->io.fd, SHUT_WR) < 0) {
+		session_free(s);
+		return;
+	}
+	mail_transaction_end(&s->tx);
+	input_fini(&s->in);
+	s->state = SESSION_LINGER;
+	s->deadline = loop_now(s->home->loop) + SESSION_LINGER_MS;
+	io_idle(&s->io, on_linger, s->deadline);
+}
+
+/* ---- being idle ---- */
+
+static void
+on_idle(struct io *io, bool timed_out)
+{
+	struct session *s = list_entry(io, struct session, io);
+
+	if (timed_out) {
+		counter_add(COUNTER_SESSIONS_TIMED_OUT, 1);
+		if (s->state == SESSION_COMMAND)
+			last_word(s, "4.4.2", "timeout, closing the connection");
+		session_free(s);
+	} else if (task_start(serve, s, "smtp session") < 0) {
+		counter_add(COUNTER_SESSIONS_REFUSED_TASKS, 1);
+		if (s->state == SESSION_COMMAND)
+			last_word(s, "4.3.2", "too busy, try again later");
+		finish(s);
+	}
+}
+
+/* What becomes of a session that is not being served any more. */
+static void
+rest(struct session *s)
+{
+	if (s->gone) {
+		session_free(s);
+	} else if (s->closing) {
+		finish(s);
+	} else if (s->home->server->aborting || (s->home->server->draining && s->tx.m == NULL)) {
+		if (s->state == SESSION_COMMAND)
+			last_word(s, "4.3.2", "is shutting down, try again later");
+		session_free(s); /* it was silent, so nothing of it is unread */
+	} else {
+		io_idle(&s->io, on_idle, s->deadline);
+	}
+}
+
+void
+session_drain(struct session *s)
+{
+	if (s->task != NULL || s->state == SESSION_LINGER || s->tx.m != NULL)
+		return;
+	io_busy(&s->io);
+	rest(s);
+}
+
+void
+session_abort(struct session *s)
+{
+	if (s->task != NULL) {
+		task_cancel(s->task);
+		return;
+	}
+	io_busy(&s->io);
+	if (s->state == SESSION_LINGER)
+		session_free(s);
+	else
+		rest(s);
+}
+
+static void
+greet(struct session *s)
+{
+	char text[300];
+	int n = snprintf(text, sizeof text, "220 %s ESMTP\r\n", session_settings(s)->hostname);
+
+	s->state = SESSION_COMMAND;
+	if (io_send(&s->io, text, (size_t)n) < 0)
+		s->gone = true;
+}
+
+void
+session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer)
+{
+	struct session *s = xcalloc(1, sizeof *s);
+	struct log_record r;
+
+	io_init(&s->io, fd);
+	s->home = home;
+	s->listener = listener;
+	s->peer = *peer;
+	s->stage = STAGE_CONNECT;
+	s->may_relay = settings_may_relay(session_settings(s), peer);
+	s->deadline = command_deadline(s);
+	list_append(&home->sessions, &s->link);
+	log_begin(&r, LOG_DEBUG, "connect");
+	if (r.live) {
+		log_client(&r, s);
+		log_str(&r, "listener", listener->settings->name);
+		log_end(&r);
+	}
+	if (listener->settings->tls == TLS_IMPLICIT)
+		s->state = SESSION_HANDSHAKE;
+	else
+		greet(s);
+	rest(s);
+}
+
+/* ---- being served ---- */
+
+void
+session_reset(struct session *s)
+{
+	mail_transaction_end(&s->tx);
+	free(s->helo);
+	s->helo = NULL;
+	s->esmtp = false;
+	s->stage = STAGE_CONNECT;
+}
+
+int
+session_handshake(struct session *s)
+{
+	struct log_record r;
+	struct err err;
+
+	if (io_tls_accept(&s->io, s->home->server->config.tls, command_deadline(s), &err) == 0) {
+		counter_add(COUNTER_TLS_ACCEPTED, 1);
+		return 0;
+	}
+	s->gone = true;
+	counter_add(COUNTER_TLS_REFUSED, 1);
+	log_begin(&r, LOG_INFO, "tls_failed");
+	log_client(&r, s);
+	log_str(&r, "reason", err.text);
+	log_end(&r);
+	return -1;
+}
+
+/* One line of the input, if there is one. */
+static bool
+next_command(struct session *s)
+{
+	const char *line;
+	size_t n;
+
+	switch (input_line(&s->in, &line, &n)) {
+	case INPUT_MORE:
+		return false;
+	case INPUT_LINE:
+		verbs_run(s, line, n);
+		break;
+	case INPUT_TOO_LONG:
+		session_reply(s, 500, "5.5.2", "line too long");
+		break;
+	case INPUT_BARE_LF:
+		session_close(s, 500, "5.5.2", "lines end with CR LF, not with LF alone");
+		break;
+	case INPUT_FLOOD:
+		session_close(s, 421, "4.7.0", "%s that line has no end", session_settings(s)->hostname);
+		break;
+	}
+	return true;
+}
+
+static void
+limit_errors(struct session *s)
+{
+	uint32_t limit = session_settings(s)->limits.errors;
+
+	if (limit == 0 || s->errors < limit || s->closing || s->gone)
+		return;
+	counter_add(COUNTER_SESSIONS_ENDED_ERRORS, 1);
+	session_close(s, 421, "4.7.0", "%s too many errors", session_settings(s)->hostname);
+}
+
+static void
+run_commands(struct session *s)
+{
+	while (!s->closing && !s->gone && next_command(s)) {
+		limit_errors(s);
+		s->deadline = command_deadline(s);
+		if (s->scratch == NULL || s->scratch->out.len < SESSION_OUTPUT)
+			continue;
+		if (session_park(s) < 0)
+			return;
+		session_unpark(s);
+	}
+}
+
+/* One receive a wake-up. */
+static bool
+receive(struct session *s)
+{
+	size_t room;
+	char *p = input_room(&s->in, &room);
+	ssize_t n = io_recv(&s->io, p, room);
+
+	if (n > 0) {
+		input_filled(&s->in, (size_t)n);
+		return true;
+	}
+	if (n == 0 || errno != EAGAIN) {
+		s->gone = true;
+		counter_add(COUNTER_SESSIONS_LOST, 1);
+	}
+	return false;
+}
+
+static void
+serve(void *arg)
+{
+	struct session *s = arg;
+
+	s->task = task_self();
+	if (s->tx.m != NULL)
+		task_set_message(s->tx.m->id);
+	if (s->state == SESSION_HANDSHAKE && session_handshake(s) == 0)
+		greet(s);
+	else if (s->state == SESSION_COMMAND) {
+		do {
+			session_unpark(s);
+			if (receive(s))
+				run_commands(s);
+			if (s->scratch != NULL)
+				session_park(s);
+		} while (!s->closing && !s->gone && io_pending(&s->io));
+	}
+	s->task = NULL;
+	rest(s);
+}

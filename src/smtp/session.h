@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* One SMTP session: plain event state while the client is silent, a task while it is served.
+ *
+ * A session belongs to one loop and is touched by that loop's thread alone. */
+#ifndef TMAIL_SMTP_SESSION_H
+#define TMAIL_SMTP_SESSION_H
+
+#include "util/buf.h"
+#include "util/list.h"
+#include "net/addr.h"
+#include "net/io.h"
+#include "smtp/input.h"
+#include "smtp/transaction.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct call;
+struct server_loop;
+struct settings;
+struct smtp_listener;
+struct smtp_server;
+struct spool;
+struct task;
+
+/* Points of a session and of a message's way where filters are asked; the verb table names the point of each verb. */
+enum smtp_stage {
+	STAGE_NONE = 0,
+	STAGE_CONNECT, /* a client is there; before the greeting */
+	STAGE_HELO,
+	STAGE_MAIL,
+	STAGE_RCPT,
+	STAGE_DATA,    /* before 354 */
+	STAGE_MESSAGE, /* the whole message is there; before it is committed */
+	STAGE_OUTCOME, /* committed, refused or broken off: once a transaction */
+};
+
+enum session_state {
+	SESSION_HANDSHAKE = 1, /* a listener with tls = implicit: TLS comes before the greeting */
+	SESSION_COMMAND,       /* waits for a command, or carries one out */
+	SESSION_DATA,          /* behind 354: receives a message */
+	SESSION_LINGER,        /* the last reply is sent, our side is shut: the client's rest is thrown away */
+};
+
+enum {
+	SCRATCH_INPUT = 16384, /* one TLS record */
+	SESSION_OUTPUT = 4096, /* replies wait for each other up to about this many bytes */
+	SESSION_LINGER_MS = 3000,
+	SESSION_LINGER_MAX = 1 << 20,
+};
+
+/* Buffers of a session that is being served, from a pool of its loop. */
+struct scratch {
+	struct scratch *next;
+	struct buf out; /* replies not yet sent */
+	char in[SCRATCH_INPUT];
+};
+
+struct session {
+	struct io io;
+	struct list link; /* among the sessions of its loop */
+	struct server_loop *home;
+	const struct smtp_listener *listener;
+	const struct call *call;  /* the command being carried out, or NULL */
+	struct task *task;        /* serves the session; NULL: it is idle */
+	struct scratch *scratch;  /* NULL while the session waits */
+	struct input in;
+	struct mail_transaction tx;
+	char *helo;               /* what the client called itself; NULL: not greeted yet */
+	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
+	struct addr peer;
+	uint32_t errors, commands, messages;
+	uint32_t lingered;        /* octets thrown away in SESSION_LINGER */
+	uint8_t state;            /* enum session_state */
+	uint8_t stage;            /* enum smtp_stage: how far it came, for filters and the log */
+	bool esmtp;               /* greeted with EHLO */
+	bool may_relay;           /* the client is in relay_from: its mail is outbound */
+	bool closing;             /* ends when its replies are sent */
+	bool gone;                /* nothing can be sent or received any more */
+	bool said_quit;
+};
+
+/* Greets FD's client and waits for it. Takes FD. */
+void session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer);
+
+/* On the session's loop, not in its task: no new mail. Ends it if it is idle outside a transaction. */
+void session_drain(struct session *s);
+
+/* On the session's loop, not in its task: ends it; a running task is cancelled and ends it soon. */
+void session_abort(struct session *s);
+
+/* After its loop has ended: frees what is left, without a word to the client. */
+void session_drop(struct session *s);
+
+/* ---- for the verbs: in the session's task ---- */
+
+/* Adds a reply; it is sent when the input is used up, or before something has to wait. A 4xx or 5xx counts as an
+ * error and, where the verb table says so, is logged. ENHANCED may be NULL. FMT may print what the peer sent. */
+void session_reply(struct session *s, int code, const char *enhanced, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* As session_reply(), then no command is read any more. */
+void session_close(struct session *s, int code, const char *enhanced, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Sends the replies and gives the buffers back before a wait; -1: the client is gone (s->gone). */
+int session_park(struct session *s);
+
+/* After the wait: buffers again. */
+void session_unpark(struct session *s);
+
+/* The transaction and what was told in the greeting are forgotten; -1 errors stay counted. */
+void session_reset(struct session *s);
+
+const struct settings *session_settings(const struct session *s);
+struct spool *session_spool(const struct session *s);
+struct smtp_server *session_server(const struct session *s);
+
+/* Is STARTTLS to be had now? */
+bool session_offers_tls(const struct session *s);
+
+/* The handshake of STARTTLS or of an implicit listener; -1: it failed and the session is over. Parks. */
+int session_handshake(struct session *s);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs of the server: one row each says when it may come, how it is parsed, which filters are asked, what it
+ * does. A command goes parse -> filters of its stage -> act; whoever refuses it has replied. */
+#ifndef TMAIL_SMTP_VERBS_H
+#define TMAIL_SMTP_VERBS_H
+
+#include "mail/address.h"
+#include "mail/command.h"
+#include "mail/params.h"
+#include "smtp/session.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A command line on its way through its row. Slices are of the line: valid until the session parks. */
+struct call {
+	const struct verb *verb;
+	struct command line;
+	struct address path; /* MAIL, RCPT; text NULL: not parsed */
+	union {
+		struct mail_params mail;
+		struct rcpt_params rcpt;
+	} params;
+};
+
+enum verb_flag {
+	VERB_AFTER_HELO = 1 << 0, /* RFC 5321 4.1.4: a session begins with EHLO or HELO, else 503 */
+	VERB_IN_MAIL = 1 << 1,    /* RFC 5321 4.1.4: RCPT and DATA need a transaction, else 503 */
+	VERB_NOT_IN_MAIL = 1 << 2, /* RFC 5321 4.1.4: MAIL inside a transaction is 503 */
+	VERB_NO_ARGS = 1 << 3,    /* RFC 5321 4.1.1: an argument is 501 */
+	VERB_ARGS = 1 << 4,       /* no argument is 501 */
+	VERB_PLAIN = 1 << 5,      /* RFC 3207 4: allowed before STARTTLS where the listener requires TLS */
+	VERB_LONG = 1 << 6,       /* RFC 5321 4.5.3.1.4: 512 octets, more where extensions add parameters */
+	VERB_LOGGED = 1 << 7,     /* a refusal is a decision about mail: logged */
+	VERB_NOT_SMTP = 1 << 8,   /* of another protocol: a browser or proxy was talked into sending it */
+};
+
+struct verb {
+	const char *name;
+	unsigned flags;
+	enum smtp_stage stage; /* whose filters are asked between parse and act */
+	int (*parse)(struct session *s, struct call *call); /* -1: refused, replied. NULL: nothing to parse */
+	void (*act)(struct session *s, struct call *call);
+	const char *help;
+};
+
+/* Carries out one command line (without its CRLF); at least one reply was added. */
+void verbs_run(struct session *s, const char *line, size_t n);
+
+/* In either case; NULL: unknown. */
+const struct verb *verb_find(const char *name, size_t n);
+
+/* The table, ended by a row without a name. */
+extern const struct verb verbs[];
+
+/* cmd_helo.c */
+int helo_parse(struct session *s, struct call *call);
+void helo_act(struct session *s, struct call *call);
+void ehlo_act(struct session *s, struct call *call);
+
+/* cmd_mail.c */
+int mail_parse(struct session *s, struct call *call);
+void mail_act(struct session *s, struct call *call);
+
+/* cmd_rcpt.c */
+int rcpt_parse(struct session *s, struct call *call);
+void rcpt_act(struct session *s, struct call *call);
+
+/* cmd_data.c */
+void data_act(struct session *s, struct call *call);
+
+/* cmd_misc.c */
+void rset_act(struct session *s, struct call *call);
+void noop_act(struct session *s, struct call *call);
+void vrfy_act(struct session *s, struct call *call);
+void help_act(struct session *s, struct call *call);
+void quit_act(struct session *s, struct call *call);
+void unimplemented_act(struct session *s, struct call *call);
+void not_smtp_act(struct session *s, struct call *call);
+
+/* cmd_starttls.c */
+void starttls_act(struct session *s, struct call *call);
+
+#endif
