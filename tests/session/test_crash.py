@@ -41,7 +41,7 @@ class Crash(harness.SessionTest):
                 return load.acknowledged - Arrivals(hop.messages).times.keys()
         deadline = time.monotonic() + 60 * harness.SLOW
         while missing() and time.monotonic() < deadline:
-            gateway.cli("queue", "retry", "--yes", code=None)
+            gateway.cli("queue", "retry", "--all", "--yes", code=None)
             time.sleep(0.5)
         return missing()
 

@@ -104,7 +104,7 @@ class FailingDisk(Faulty):
         gateway, faults = self.faulty_gateway_deferred(hop)
         faults.arm("read", "EIO")
         hop.listen()
-        gateway.cli("queue", "retry", "--yes", code=None)
+        gateway.cli("queue", "retry", "--all", "--yes", code=None)
         harness.wait_until(lambda: faults.hits("read") > 0, what="a failing read")
         time.sleep(0.3)
         self.assertEqual(hop.received, 0)
@@ -124,8 +124,8 @@ class FailingDisk(Faulty):
 
     @staticmethod
     def retried(gateway, hop):
-        gateway.cli("queue", "release", "--yes", code=None)
-        gateway.cli("queue", "retry", "--yes", code=None)
+        gateway.cli("queue", "release", "--all", "--yes", code=None)
+        gateway.cli("queue", "retry", "--all", "--yes", code=None)
         return hop.received == 1
 
 
