@@ -30,6 +30,7 @@ struct spool_config {
 	unsigned loop_count;
 	unsigned compact_from;    /* segments in use from which on compaction begins; 0: 5 */
 	unsigned compact_age;     /* ms a segment rests before it is compacted; 0: 30,000 */
+	bool foreground;          /* no threads: tests call committer_pass() and compactor_pass() */
 	const uint64_t *crashed;  /* ids whose handling crashed a worker twice: held with an alarm */
 	unsigned crashed_count;
 };
