@@ -104,7 +104,7 @@ class FailingDisk(Faulty):
         gateway, faults = self.faulty_gateway_deferred(hop)
         faults.arm("read", "EIO")
         hop.listen()
-        gateway.cli("queue", "retry", "--yes", code=None)
+        gateway.cli("queue", "retry", "--all", "--yes", code=None)
         harness.wait_until(lambda: faults.hits("read") > 0, what="a failing read")
         time.sleep(0.3)
         self.assertEqual(hop.received, 0)
@@ -124,8 +124,8 @@ class FailingDisk(Faulty):
 
     @staticmethod
     def retried(gateway, hop):
-        gateway.cli("queue", "release", "--yes", code=None)
-        gateway.cli("queue", "retry", "--yes", code=None)
+        """An unreadable message is held with an alarm; nothing but a release moves it."""
+        gateway.cli("queue", "release", "--all", "--yes")
         return hop.received == 1
 
 
@@ -239,7 +239,7 @@ class Order(Faulty):
         hop = self.next_hop()
         calls = "pwritev,pwritev2,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync,openat,rename,renameat"
         gateway = self.gateway(next_hop=hop, env={"ASAN_OPTIONS": "detect_leaks=0"},
-                               wrapper=["strace", "-DD", "-f", "-y", "-s", "256", "-e", "trace=" + calls, "-o", out])
+                               wrapper=["strace", "-DD", "-f", "-y", "-s", "8192", "-e", "abbrev=none", "-e", "trace=" + calls, "-o", out])
         gateway.send(data=data)
         hop.wait_messages(1)
         root = gateway.process.pid
