@@ -134,6 +134,6 @@ data_act(struct session *s, struct call *call)
 		break;
 	}
 	mail_transaction_end(&s->tx);
-	s->stage = STAGE_HELO;
+	s->stage = STAGE_OUTCOME;
 	s->state = SESSION_COMMAND;
 }

@@ -60,6 +60,18 @@ log_client(struct log_record *r, const struct session *s)
 	log_str(r, "helo", s->helo);
 }
 
+/* How far the client came. */
+static const char *
+stage_name(const struct session *s)
+{
+	static const char *const names[] = {
+		[STAGE_CONNECT] = "connect", [STAGE_HELO] = "helo", [STAGE_MAIL] = "mail", [STAGE_RCPT] = "rcpt",
+		[STAGE_DATA] = "data", [STAGE_MESSAGE] = "message", [STAGE_OUTCOME] = "outcome",
+	};
+
+	return names[s->stage];
+}
+
 static void
 log_ended(const struct session *s)
 {
@@ -68,6 +80,7 @@ log_ended(const struct session *s)
 	log_begin(&r, LOG_DEBUG, "disconnect");
 	if (r.live) {
 		log_client(&r, s);
+		log_str(&r, "stage", stage_name(s));
 		log_u64(&r, "commands", s->commands);
 		log_u64(&r, "errors", s->errors);
 		log_u64(&r, "messages", s->messages);

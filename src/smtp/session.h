@@ -72,7 +72,7 @@ struct session {
 	uint32_t errors, commands, messages;
 	uint32_t lingered;        /* octets thrown away in SESSION_LINGER */
 	uint8_t state;            /* enum session_state */
-	uint8_t stage;            /* the furthest enum smtp_stage reached since the last EHLO */
+	uint8_t stage;            /* enum smtp_stage: how far it came, for filters and the log */
 	bool esmtp;               /* greeted with EHLO */
 	bool may_relay;           /* the client is in relay_from: its mail is outbound */
 	bool closing;             /* ends when its replies are sent */

@@ -106,7 +106,7 @@ run(struct session *s, struct call *call, size_t n)
 		return;
 	if (v->parse != NULL && v->parse(s, call) < 0)
 		return;
-	if (v->stage > s->stage)
+	if (v->stage != STAGE_NONE)
 		s->stage = v->stage;
 	v->act(s, call);
 }
