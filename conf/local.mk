@@ -5,7 +5,7 @@ noinst_PROGRAMS += conf/docs
 conf_docs_SOURCES = conf/docs.c
 conf_docs_LDADD = libtmail.la
 
-dist_man_MANS += man/tmail.conf.5
+dist_man_MANS += man/tmail.conf.5 man/tmaild.8
 dist_doc_DATA = conf/tmail.conf.sample
 EXTRA_DIST += \
 	conf/front-of-my-mail-server.conf \

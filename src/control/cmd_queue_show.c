@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* queue.show: all there is about a message but its content. queue.why: what binds each of its entries. */
 #include "control/commands.h"
-#include "control/scan.h"
+#include "control/filter.h"
 #include "delivery/delivery.h"
-#include "util/arena.h"
 #include "util/check.h"
 #include "util/clock.h"
 #include "util/str.h"
@@ -14,7 +13,6 @@
 enum { ENTRIES_MAX = 64, STATUS_WAIT_MS = 2000 };
 
 struct show {
-	struct scan scan;
 	struct spool_detail detail;
 	bool loaded;
 	struct entry_info entry[ENTRIES_MAX];
@@ -34,22 +32,8 @@ show_begin(struct job *job)
 	if (spool_inspect(job->config->spool, id, false, &s->detail, &err) < 0)
 		return job_fail(job, "not-found", "%s: %s", text, err.text);
 	s->loaded = true;
-	if (scan_begin(&s->scan, job, false) < 0)
-		return -1;
-	s->scan.filter.ids = arena_alloc(job->arena, sizeof id);
-	s->scan.filter.ids[0] = id;
-	s->scan.filter.id_count = 1;
+	s->count = spool_lookup(job->config->spool, id, s->entry, ENTRIES_MAX);
 	return 0;
-}
-
-static void
-show_entry_found(struct job *job, const struct entry_info *e, const struct spool_detail *d)
-{
-	struct show *s = job->state;
-
-	(void)d;
-	if (s->count < ENTRIES_MAX)
-		s->entry[s->count++] = *e;
 }
 
 static void
@@ -57,7 +41,6 @@ show_end(struct job *job)
 {
 	struct show *s = job->state;
 
-	scan_end(&s->scan);
 	if (s->loaded)
 		spool_detail_fini(&s->detail);
 }
@@ -126,8 +109,6 @@ show_step(struct job *job)
 	json_t *o, *entries;
 	unsigned i;
 
-	if (scan_step(&s->scan, job, show_entry_found))
-		return true;
 	entries = json_array();
 	for (i = 0; i < s->count; i++)
 		json_array_append_new(entries, entry_to_json(&s->entry[i]));
@@ -240,8 +221,6 @@ why_step(struct job *job)
 	struct show *s = job->state;
 	unsigned i;
 
-	if (scan_step(&s->scan, job, show_entry_found))
-		return true;
 	for (i = 0; i < s->count; i++)
 		why_result(job, &s->entry[i]);
 	return false;

@@ -117,7 +117,7 @@ compare_ids(const void *a, const void *b)
 static int
 read_ids(struct filter *f, const json_t *array, struct job *job, struct err *err)
 {
-	size_t count = json_array_size(array), i;
+	size_t count = json_array_size(array), i, kept = 0;
 	const char *text;
 
 	if (count > FILTER_IDS_MAX)
@@ -129,7 +129,10 @@ read_ids(struct filter *f, const json_t *array, struct job *job, struct err *err
 			return err_set(err, "\"%s\" is not a message id", text);
 	}
 	qsort(f->ids, count, sizeof *f->ids, compare_ids);
-	f->id_count = (unsigned)count;
+	for (i = 0; i < count; i++)
+		if (i == 0 || f->ids[i] != f->ids[kept - 1])
+			f->ids[kept++] = f->ids[i];
+	f->id_count = (unsigned)kept;
 	return 0;
 }
 

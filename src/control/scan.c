@@ -15,8 +15,22 @@ scan_begin(struct scan *s, struct job *job, bool envelope)
 	s->envelope = envelope;
 	s->slice = arena_alloc(job->arena, SCAN_SLICE * sizeof *s->slice);
 	s->now = clock_wall();
-	s->walk = spool_walk_begin(job->config->spool);
+	if (s->filter.id_count == 0)
+		s->walk = spool_walk_begin(job->config->spool);
 	return 0;
+}
+
+/* Named messages are looked up; nobody walks a million entries for one. */
+static unsigned
+next_slice(struct scan *s, struct job *job)
+{
+	unsigned count = 0;
+
+	if (s->walk != NULL)
+		return spool_walk_next(s->walk, s->slice, SCAN_SLICE);
+	while (count == 0 && s->next_id < s->filter.id_count)
+		count = spool_lookup(job->config->spool, s->filter.ids[s->next_id++], s->slice, SCAN_SLICE);
+	return count;
 }
 
 static void
@@ -33,7 +47,7 @@ examine(struct scan *s, struct job *job, const struct entry_info *e,
 		fn(job, e, NULL);
 		return;
 	}
-	if (spool_inspect(job->config->spool, e->id, false, &detail, NULL) < 0) {
+	if (spool_glance(job->config->spool, e->id, &detail, NULL) < 0) {
 		if (!needed) {
 			s->matched++;
 			fn(job, e, NULL);
@@ -56,7 +70,7 @@ scan_step(struct scan *s, struct job *job,
 	do {
 		if (s->at == s->count) {
 			s->at = 0;
-			s->count = spool_walk_next(s->walk, s->slice, SCAN_SLICE);
+			s->count = next_slice(s, job);
 			if (s->count == 0)
 				return false;
 		}

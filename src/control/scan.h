@@ -19,7 +19,8 @@ enum {
 struct scan {
 	struct filter filter;
 	bool envelope;           /* FN wants the envelope even if the filter does not need it */
-	struct spool_walk *walk;
+	struct spool_walk *walk;  /* NULL: the filter names ids */
+	unsigned next_id;
 	struct entry_info *slice;
 	unsigned count, at;
 	int64_t now;             /* wall seconds when it began */

@@ -58,7 +58,7 @@ static int
 open_spool(struct worker *w, const struct worker_history *h, struct err *err)
 {
 	const struct queue_settings *q = &w->settings->queue;
-	struct spool_config c = { .path = w->spool_path, .min_free = q->min_free, .memory_max = q->memory_max,
+	struct spool_config c = { .path = w->spool_path, .segment_size = q->segment_size, .min_free = q->min_free, .memory_max = q->memory_max,
 		.memory_total = q->memory_total, .cache = q->cache, .discard = w->config->discard, .loops = w->loop,
 		.loop_count = w->loops, .crashed = h->crashed, .crashed_count = h->crashed_count };
 

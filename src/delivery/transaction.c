@@ -264,8 +264,9 @@ transaction_reply(struct transaction *t, const struct reply *reply)
 {
 	int class = reply_class(reply);
 
-	/* 354 answers DATA alone, and nothing else is answered 1xx or 3xx. */
-	if (class < 2 || class > 5 || (class == 3 && (t->await != AWAIT_DATA || reply->code != 354)))
+	/* 354 answers DATA alone, and nothing else is answered 1xx or 3xx. 221 says goodbye: it answers nothing. */
+	if (class < 2 || class > 5 || (class == 3 && (t->await != AWAIT_DATA || reply->code != 354)) ||
+	    reply->code == 221)
 		return STEP_BROKEN;
 	if (reply->code == 421 && t->await != AWAIT_MAIL && t->await != AWAIT_RSET) {
 		transaction_defer(t, words(reply));

@@ -99,7 +99,7 @@ struct queue_settings {
 	uint32_t bounce_lifetime;      /* for null-sender mail */
 	uint32_t warn_after;           /* delay warning to the sender; 0: none */
 	uint32_t hold_lifetime;
-	uint64_t min_free, memory_max, memory_total, cache;
+	uint64_t min_free, segment_size, memory_max, memory_total, cache;
 };
 
 /* The block `delivery`: time limits towards next hops, each for one wait. The defaults are RFC 5321 4.5.3.2's. */

@@ -231,6 +231,9 @@ static const struct option queue_options[] = {
 	  .fallback = "30d", .help = "How long mail is kept that is held for an operator." },
 	{ .name = "min_free", .type = &option_size, QUEUE(min_free), .min = 0, .max = TB, .fallback = "256MB",
 	  .help = "With less room than this on the disk of the queue, mail is answered 452 4.3.1 until there is more." },
+	{ .name = "segment_size", .type = &option_size, QUEUE(segment_size), .min = MB, .max = GB, .fallback = "64MB",
+	  .help = "The queue is kept in files of this size; four of them are there from the start. A message larger than a "
+		  "quarter of it goes to a file of its own." },
 	{ .name = "memory_max", .type = &option_size, QUEUE(memory_max), .min = 64 * KB, .max = GB, .fallback = "4MB",
 	  .help = "A message is received in memory up to this size, a larger one into a file of its own." },
 	{ .name = "memory_total", .type = &option_size, QUEUE(memory_total), .min = MB, .max = TB, .fallback = "512MB",

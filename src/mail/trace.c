@@ -29,9 +29,11 @@ add_from(struct buf *out, const struct trace *t)
 	const char *helo = t->helo != NULL ? t->helo : "";
 	bool literal = address_valid_literal(helo, strlen(helo));
 	bool valid = literal || address_valid_domain(helo, strlen(helo), 0);
-	/* DNS names may hold any byte. */
-	const char *client = t->client != NULL && address_valid_domain(t->client, strlen(t->client), 0) ? t->client : NULL;
+	const char *client = t->client;
 
+	/* DNS names may hold any byte. */
+	if (client != NULL && !address_valid_domain(client, strlen(client), 0))
+		client = NULL;
 	buf_adds(out, "Received: from ");
 	if (valid)
 		buf_adds(out, helo);

@@ -91,6 +91,7 @@ addr_parse(const char *text, uint16_t default_port, struct addr *out, struct err
 		return err_set(err, "%s: a port is missing (ADDRESS:PORT)", text);
 	if (set_ip(out, host[0] != '\0' ? host : "::", (uint16_t)number) < 0)
 		return err_set(err, "%s is not a numeric address (192.0.2.1:25, [2001:db8::1]:25, unix:/path)", text);
+	out->dual = host[0] == '\0';
 	return 0;
 }
 
@@ -124,7 +125,9 @@ addr_text(const struct addr *a, char *out)
 	char ip[ADDR_TEXT];
 
 	addr_ip_text(a, ip);
-	if (a->u.sa.sa_family == AF_INET)
+	if (a->dual)
+		snprintf(out, ADDR_TEXT, ":%u", ntohs(a->u.in6.sin6_port));
+	else if (a->u.sa.sa_family == AF_INET)
 		snprintf(out, ADDR_TEXT, "%.64s:%u", ip, ntohs(a->u.in.sin_port));
 	else if (a->u.sa.sa_family == AF_INET6)
 		snprintf(out, ADDR_TEXT, "[%.64s]:%u", ip, ntohs(a->u.in6.sin6_port));

@@ -13,6 +13,7 @@
 
 struct addr {
 	socklen_t len;
+	bool dual; /* ":25": to listen on, [::] stands for IPv4 too */
 	union {
 		struct sockaddr sa;
 		struct sockaddr_in in;
@@ -23,8 +24,8 @@ struct addr {
 
 enum { ADDR_TEXT = 128 };
 
-/* "192.0.2.1:25", "[2001:db8::1]:25", ":25" (any address, both families), "unix:/path". A missing port becomes
- * DEFAULT_PORT; with DEFAULT_PORT 0 it is an error. */
+/* "192.0.2.1:25", "[2001:db8::1]:25", ":25" (any address of both families; "[::]:25" is IPv6 alone), "unix:/path". A
+ * missing port becomes DEFAULT_PORT; with DEFAULT_PORT 0 it is an error. */
 int addr_parse(const char *text, uint16_t default_port, struct addr *out, struct err *err);
 
 /* The address back as such a text. OUT holds ADDR_TEXT bytes. */

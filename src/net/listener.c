@@ -36,9 +36,8 @@ struct arrival {
 int
 listener_bind(const struct addr *a, struct err *err)
 {
-	int fd, one = 1, zero = 0;
+	int fd, one = 1, v6only = !a->dual;
 	char text[ADDR_TEXT];
-	bool any = a->u.sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->u.in6.sin6_addr);
 
 	fd = socket(a->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -48,7 +47,7 @@ listener_bind(const struct addr *a, struct err *err)
 	else
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (a->u.sa.sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &zero : &one, sizeof one);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
 	if (bind(fd, &a->u.sa, a->len) < 0 || listen(fd, BACKLOG) < 0) {
 		err_sys(err, "cannot listen on %s", addr_text(a, text));
 		close(fd);

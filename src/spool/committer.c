@@ -93,6 +93,8 @@ committer_run(struct spool *spool, struct job *job)
 	job->waiter = &done;
 	job->next = NULL;
 	committer_submit(spool, job, &job->next, true);
+	if (spool->config.foreground)
+		committer_pass(spool);
 	while (sem_wait(&done) < 0 && errno == EINTR)
 		;
 	sem_destroy(&done);
@@ -121,6 +123,17 @@ wait_until(struct committer *c, uint64_t ms)
 		pthread_cond_timedwait(&c->more, &c->lock, &t);
 }
 
+static struct job *
+take_jobs(struct committer *c)
+{
+	struct job *jobs = c->first;
+
+	c->first = NULL;
+	c->last = &c->first;
+	c->urgent = c->nudged = false;
+	return jobs;
+}
+
 /* Sleeps until there is something urgent, or lazy records have waited long enough, or it is time to look. */
 static struct job *
 wait_for_jobs(struct committer *c, bool *stop)
@@ -139,10 +152,7 @@ wait_for_jobs(struct committer *c, bool *stop)
 		wait_until(c, due);
 		c->rest = AWAKE;
 	}
-	jobs = c->first;
-	c->first = NULL;
-	c->last = &c->first;
-	c->urgent = c->nudged = false;
+	jobs = take_jobs(c);
 	*stop = c->stop;
 	pthread_mutex_unlock(&c->lock);
 	return jobs;
@@ -587,7 +597,7 @@ housekeep(struct committer *c)
 	struct spool *spool = c->spool;
 	uint32_t current = spool_log_current(spool->log);
 
-	if (c->look_at != 0 && clock_ms() >= c->look_at) {
+	if (c->look_at != 0 && (spool->config.foreground || clock_ms() >= c->look_at)) {
 		c->look_at = 0;
 		spool->index.look = true;
 		if (atomic_load(&spool->degraded))
@@ -620,6 +630,24 @@ finish(struct committer *c)
 		c->again = job->next;
 		tell(c, job, -1);
 	}
+}
+
+void
+committer_pass(struct spool *spool)
+{
+	struct committer *c = spool->committer;
+
+	write_jobs(c, with_again(c, take_jobs(c)));
+	deliver(c);
+	housekeep(c);
+}
+
+bool
+committer_settled(struct spool *spool)
+{
+	const struct committer *c = spool->committer;
+
+	return c->first == NULL && c->again == NULL && !c->unsynced;
 }
 
 static void *
@@ -664,6 +692,8 @@ committer_start(struct spool *spool, struct err *err)
 	pthread_cond_init(&c->more, &attr);
 	pthread_condattr_destroy(&attr);
 	spool->committer = c;
+	if (spool->config.foreground)
+		return 0;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&c->thread, NULL, committer_main, c);
@@ -689,7 +719,10 @@ committer_stop(struct spool *spool)
 	c->stop = true;
 	pthread_mutex_unlock(&c->lock);
 	pthread_cond_signal(&c->more);
-	pthread_join(c->thread, NULL);
+	if (spool->config.foreground)
+		committer_main(c);
+	else
+		pthread_join(c->thread, NULL);
 	pthread_cond_destroy(&c->more);
 	pthread_mutex_destroy(&c->lock);
 	parcel_fini(&c->parcel);

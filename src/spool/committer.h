@@ -64,6 +64,9 @@ struct copy {
 	unsigned parts;
 };
 
+/* Hands M over; JOB is the caller's until job->written. */
+int commit_begin(struct port *p, struct message *m, struct job *job);
+
 int committer_start(struct spool *spool, struct err *err);
 
 /* Writes what was handed over, syncs, ends the thread. */
@@ -74,6 +77,12 @@ void committer_submit(struct spool *spool, struct job *first, struct job **last,
 
 /* Any thread but the committer's: one job that is not a loop's; waits until it is done. */
 int committer_run(struct spool *spool, struct job *job);
+
+/* Foreground (tests): does what the thread would do now. */
+void committer_pass(struct spool *spool);
+
+/* Foreground (tests): everything submitted so far is on stable storage. */
+bool committer_settled(struct spool *spool);
 
 /* There may be something to free or to look at. */
 void committer_nudge(struct spool *spool);

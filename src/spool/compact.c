@@ -101,6 +101,8 @@ rest(struct compactor *k, uint64_t ms)
 	struct timespec t = { .tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000 };
 	bool stop;
 
+	if (k->spool->config.foreground)
+		return true;
 	pthread_mutex_lock(&k->lock);
 	while (!k->stop && pthread_cond_timedwait(&k->more, &k->lock, &t) == 0)
 		;
@@ -420,9 +422,12 @@ is_worthwhile(struct compactor *k, const struct usage *u, uint64_t now)
 {
 	struct spool *spool = k->spool;
 	unsigned from = spool->config.compact_from ? spool->config.compact_from : FROM_SEGMENTS;
-	unsigned age = spool->config.compact_age ? spool->config.compact_age : AGE_MS;
+	uint64_t age = spool->config.compact_age ? spool->config.compact_age : AGE_MS;
+	uint64_t again = AGAIN_MS;
 
-	if (u->closed == 0 || u->foreign || !usage_needed(u) || has_copies(u) || now - u->tried < AGAIN_MS)
+	if (spool->config.foreground)
+		age = again = 0;
+	if (u->closed == 0 || u->foreign || !usage_needed(u) || has_copies(u) || now - u->tried < again)
 		return false;
 	if (u->broken)
 		return true;
@@ -512,6 +517,18 @@ wait_for_work(struct compactor *k)
 	return !stop;
 }
 
+bool
+compactor_pass(struct spool *spool)
+{
+	struct compactor *k = spool->compactor;
+	uint32_t number = choose(k);
+
+	remove_blobs(k);
+	if (number != 0)
+		compact(k, number);
+	return number != 0;
+}
+
 static void *
 compactor_main(void *arg)
 {
@@ -576,6 +593,8 @@ compactor_start(struct spool *spool, struct err *err)
 	sigset_t all, old;
 	int rc;
 
+	if (spool->config.foreground)
+		return 0;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&k->thread, NULL, compactor_main, k);

@@ -12,6 +12,9 @@ int compactor_start(struct spool *spool, struct err *err);
 void compactor_stop(struct spool *spool);
 void compactor_free(struct spool *spool);
 
+/* Foreground (tests): compacts one segment if one is worth it. */
+bool compactor_pass(struct spool *spool);
+
 /* Any thread: segments were closed or broke. */
 void compactor_nudge(struct spool *spool);
 

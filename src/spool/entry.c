@@ -218,10 +218,13 @@ submit_state(struct entry *e, enum entry_state state, const char *reason)
 }
 
 static void
-add_report(struct job *job, struct message *report, uint64_t now)
+add_report(struct job *job, struct message *report)
 {
+	struct port *p = job->entry->queue->port;
+
+	message_charge_rest(report, &p->spool->budget);
 	job->message = message_ref(report);
-	job->added = stored_from_message(report, now);
+	job->added = stored_from_message(report, loop_now(p->loop));
 	job->sync = true;
 }
 
@@ -493,7 +496,7 @@ finish_done(struct entry *e, const struct outcome *o)
 		return;
 	}
 	job = job_new(e, JOB_DONE, 0);
-	add_report(job, o->report, loop_now(p->loop));
+	add_report(job, o->report);
 	job->then = THEN_LEAVE;
 	e->flags |= ENTRY_FINISHING;
 	port_submit(p, job);
@@ -509,7 +512,7 @@ finish_deferred(struct entry *e, const struct outcome *o, const struct merged *m
 		job = add_rcpts(job, m->rcpt, m->count, m->peer);
 	entry_forget(e);
 	if (o->report != NULL) {
-		add_report(job, o->report, loop_now(p->loop));
+		add_report(job, o->report);
 		job->then = THEN_SETTLE;
 		e->flags |= ENTRY_FINISHING;
 	}

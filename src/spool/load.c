@@ -93,16 +93,6 @@ load_run(void *arg)
 }
 
 static void
-charge(struct spool *spool, struct message *m)
-{
-	if (m->budget != NULL || m->first == NULL)
-		return;
-	m->memory = m->size;
-	m->budget = &spool->budget;
-	atomic_fetch_add_explicit(&spool->budget.total, m->memory, memory_order_relaxed);
-}
-
-static void
 keep_rcpts(struct entry *e, const void *p, size_t n)
 {
 	if (e->attempt == NULL)
@@ -165,8 +155,12 @@ entry_load(struct entry *e, struct loaded *out, struct err *err)
 
 	check(e->state == ENTRY_ACTIVE);
 	memset(out, 0, sizeof *out);
-	if (!load_from_memory(&l))
-		work_run(load_run, &l);
+	if (!load_from_memory(&l)) {
+		if (task_self() != NULL)
+			work_run(load_run, &l);
+		else
+			load_run(&l);
+	}
 	if (l.rc < 0) {
 		message_unref(&l.message);
 		return -1;
@@ -174,7 +168,7 @@ entry_load(struct entry *e, struct loaded *out, struct err *err)
 	if (l.want_rcpts)
 		keep_rcpts(e, l.rcpts.body, l.rcpts.body_len);
 	view_fini(&l.rcpts);
-	charge(l.spool, l.message);
+	message_charge_rest(l.message, &l.spool->budget);
 	out->message = l.message;
 	out->arena = arena_new(256 + e->rcpt_count * sizeof *out->rcpt);
 	if (fill_rcpts(e, out, err) < 0) {

@@ -30,4 +30,3 @@ libtmail_la_SOURCES += \
 	src/spool/log_use.c \
 	src/spool/segment.c src/spool/segment.h
 EXTRA_DIST += doc/spool.md
-libtmail_la_SOURCES += src/spool/pending.c

@@ -68,6 +68,18 @@ message_unref(struct message **message)
 	arena_free(&arena);
 }
 
+void
+message_charge_rest(struct message *m, struct message_budget *budget)
+{
+	size_t bytes = (size_t)(m->size - m->blob_len);
+
+	if (m->memory >= bytes)
+		return;
+	atomic_fetch_add_explicit(&budget->total, bytes - m->memory, memory_order_relaxed);
+	m->budget = budget;
+	m->memory = bytes;
+}
+
 /* The array grows by doubling: capacity is the power of two not below the count. */
 static void
 add_group(struct message *m, const char *key)

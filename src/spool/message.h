@@ -80,6 +80,9 @@ void message_unref(struct message **m);
 /* Frees the pieces in memory and gives their charge back; SIZE stays. */
 void message_release(struct message *m);
 
+/* Charges what is in memory and not charged yet, whatever the budget says. Before others have references. */
+void message_charge_rest(struct message *m, struct message_budget *budget);
+
 /* Index of the group with this KEY, added where missing. */
 uint16_t message_group(struct message *m, const char *key);
 

@@ -38,88 +38,139 @@ is_done(struct spool *spool, const struct entry *e)
 	return done;
 }
 
-/* ---- acting ---- */
+/* ---- visiting a message's entries, each on its loop ---- */
 
-struct act {
+struct visit {
 	struct post post;
 	sem_t done;
 	struct port *port;
 	struct stored *stored;
-	bool *settled;         /* for each entry: looked at by its loop */
-	const char *key;       /* NULL: all */
+	bool *settled; /* for each entry: looked at by its loop */
+	void (*fn)(struct visit *v, struct entry *e);
+};
+
+static void
+on_visit(struct post *post)
+{
+	struct visit *v = list_entry(post, struct visit, post);
+	struct entry *e;
+	unsigned i;
+
+	for (i = 0; i < v->stored->count; i++) {
+		e = &v->stored->entry[i];
+		if (v->settled[i] || atomic_load(&e->loop) != v->port->index)
+			continue;
+		v->settled[i] = true;
+		if (e->state != 0)
+			v->fn(v, e);
+	}
+	sem_post(&v->done);
+}
+
+static void
+ask(struct visit *v, struct port *p)
+{
+	v->port = p;
+	loop_post(p->loop, &v->post);
+	while (sem_wait(&v->done) < 0 && errno == EINTR)
+		;
+}
+
+/* Asks every loop that owns an entry not yet looked at. False: some are still on their way to a loop. */
+static bool
+ask_owners(struct spool *spool, struct visit *v)
+{
+	bool all = true;
+	unsigned i, owner;
+
+	for (i = 0; i < v->stored->count; i++) {
+		if (v->settled[i])
+			continue;
+		owner = atomic_load(&v->stored->entry[i].loop);
+		if (owner != LOOP_NONE)
+			ask(v, &spool->port[owner]);
+		all &= v->settled[i];
+	}
+	return all;
+}
+
+/* False: there is no such message. */
+static bool
+visit(struct spool *spool, uint64_t id, struct visit *v)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	int tries;
+	unsigned i;
+
+	check(loop_current() == NULL);
+	v->stored = find(spool, id);
+	if (v->stored == NULL)
+		return false;
+	v->post.fn = on_visit;
+	v->settled = xcalloc(v->stored->count, sizeof *v->settled);
+	for (i = 0; i < v->stored->count; i++)
+		v->settled[i] = is_done(spool, &v->stored->entry[i]);
+	sem_init(&v->done, 0, 0);
+	for (tries = 0; tries < MOVING_TRIES && !ask_owners(spool, v); tries++)
+		nanosleep(&pause, NULL);
+	sem_destroy(&v->done);
+	free(v->settled);
+	stored_unref(v->stored);
+	return true;
+}
+
+/* ---- acting ---- */
+
+struct act {
+	struct visit visit;
+	const char *key; /* NULL: all */
 	enum spool_action action;
 	const char *reason;
 	int changed;
 };
 
 static void
-on_act(struct post *post)
+act(struct visit *v, struct entry *e)
 {
-	struct act *a = list_entry(post, struct act, post);
-	struct entry *e;
-	unsigned i;
+	struct act *a = list_entry(v, struct act, visit);
 
-	for (i = 0; i < a->stored->count; i++) {
-		e = &a->stored->entry[i];
-		if (a->settled[i] || atomic_load(&e->loop) != a->port->index)
-			continue;
-		a->settled[i] = true;
-		if (e->state != 0 && (a->key == NULL || strcmp(e->queue->key, a->key) == 0))
-			a->changed += entry_act(e, a->action, a->reason);
-	}
-	sem_post(&a->done);
-}
-
-static void
-ask(struct act *a, struct port *p)
-{
-	a->port = p;
-	loop_post(p->loop, &a->post);
-	while (sem_wait(&a->done) < 0 && errno == EINTR)
-		;
-}
-
-/* Asks every loop that owns an entry not yet looked at. False: some are still on their way to a loop. */
-static bool
-ask_owners(struct spool *spool, struct act *a)
-{
-	bool all = true;
-	unsigned i, owner;
-
-	for (i = 0; i < a->stored->count; i++) {
-		if (a->settled[i])
-			continue;
-		owner = atomic_load(&a->stored->entry[i].loop);
-		if (owner != LOOP_NONE)
-			ask(a, &spool->port[owner]);
-		all &= a->settled[i];
-	}
-	return all;
+	if (a->key == NULL || strcmp(e->queue->key, a->key) == 0)
+		a->changed += entry_act(e, a->action, a->reason);
 }
 
 int
 spool_act(struct spool *spool, uint64_t id, const char *key, enum spool_action action, const char *reason,
     struct err *err)
 {
-	const struct timespec pause = { .tv_nsec = 1000000 };
-	struct act a = { .post = { .fn = on_act }, .key = key, .action = action, .reason = reason };
-	int tries;
-	unsigned i;
+	struct act a = { .visit = { .fn = act }, .key = key, .action = action, .reason = reason };
 
-	check(loop_current() == NULL);
-	a.stored = find(spool, id);
-	if (a.stored == NULL)
+	if (!visit(spool, id, &a.visit))
 		return err_set(err, "no such message");
-	a.settled = xcalloc(a.stored->count, sizeof *a.settled);
-	for (i = 0; i < a.stored->count; i++)
-		a.settled[i] = is_done(spool, &a.stored->entry[i]);
-	sem_init(&a.done, 0, 0);
-	for (tries = 0; tries < MOVING_TRIES && !ask_owners(spool, &a); tries++)
-		nanosleep(&pause, NULL);
-	sem_destroy(&a.done);
-	free(a.settled);
-	stored_unref(a.stored);
 	return a.changed;
+}
+
+struct lookup {
+	struct visit visit;
+	struct entry_info *out;
+	unsigned max, count;
+};
+
+static void
+describe(struct visit *v, struct entry *e)
+{
+	struct lookup *l = list_entry(v, struct lookup, visit);
+
+	if (l->count < l->max)
+		entry_describe(e, &l->out[l->count++]);
+}
+
+unsigned
+spool_lookup(struct spool *spool, uint64_t id, struct entry_info *out, unsigned max)
+{
+	struct lookup l = { .visit = { .fn = describe }, .out = out, .max = max };
+
+	visit(spool, id, &l.visit);
+	return l.count;
 }
 
 /* ---- looking ---- */
@@ -234,16 +285,13 @@ show(struct spool *spool, struct stored *s, bool content, struct spool_detail *o
 	return 0;
 }
 
-int
-spool_inspect(struct spool *spool, uint64_t id, bool content, struct spool_detail *out, struct err *err)
+static int
+inspect(struct spool *spool, uint64_t id, bool content, struct spool_detail *out, struct err *err)
 {
-	struct stored *s;
+	struct stored *s = find(spool, id);
 	int rc;
 
-	check(loop_current() == NULL);
 	memset(out, 0, sizeof *out);
-	pass_barrier(spool);
-	s = find(spool, id);
 	if (s == NULL)
 		return err_set(err, "no such message");
 	out->arena = arena_new(0);
@@ -252,6 +300,21 @@ spool_inspect(struct spool *spool, uint64_t id, bool content, struct spool_detai
 	if (rc < 0)
 		spool_detail_fini(out);
 	return rc;
+}
+
+int
+spool_inspect(struct spool *spool, uint64_t id, bool content, struct spool_detail *out, struct err *err)
+{
+	check(loop_current() == NULL);
+	pass_barrier(spool);
+	return inspect(spool, id, content, out, err);
+}
+
+int
+spool_glance(struct spool *spool, uint64_t id, struct spool_detail *out, struct err *err)
+{
+	check(loop_current() == NULL);
+	return inspect(spool, id, false, out, err);
 }
 
 void

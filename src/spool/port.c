@@ -104,7 +104,8 @@ job_done(struct port *p, struct job *job)
 		stored_forget(job->added);
 	stored_unref(job->added);
 	job->written = true;
-	task_wake(job->task); /* the job is on its stack */
+	if (job->task != NULL)
+		task_wake(job->task); /* the job is on its stack */
 }
 
 void

@@ -75,6 +75,8 @@ fold_groups(struct recovery *r, struct stored *s, struct message_head *h)
 		e->done = rcpts == 0;
 		s->open += rcpts > 0;
 		forget_state(r->ix, e);
+		if (e->done)
+			e->state = 0;
 	}
 	return 0;
 }
@@ -173,6 +175,7 @@ fold_done(struct recovery *r, log_pos pos, const void *head, uint32_t head_len)
 	if (e->done)
 		return 0;
 	forget_state(r->ix, e);
+	e->state = 0;
 	e->done = 1;
 	s->open--;
 	return 0;

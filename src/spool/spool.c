@@ -23,6 +23,7 @@ open_parts(struct spool *s, struct err *err)
 		.segment_size = s->config.segment_size,
 		.min_free = s->config.min_free,
 		.discard = s->config.discard,
+		.foreground = s->config.foreground,
 		.disk = s->config.disk,
 	};
 	unsigned i;
@@ -211,6 +212,17 @@ struct blob_call {
 	struct err *err;
 };
 
+/* Outside a task (tests) the caller waits for the disk itself. */
+static int
+call(void (*fn)(void *arg), struct blob_call *c)
+{
+	if (task_self() != NULL)
+		work_run(fn, c);
+	else
+		fn(c);
+	return c->rc;
+}
+
 static void
 run_begin(void *arg)
 {
@@ -227,8 +239,7 @@ spool_blob_begin(struct spool *s, struct message *m, struct err *err)
 {
 	struct blob_call c = { .spool = s, .m = m, .err = err };
 
-	work_run(run_begin, &c);
-	if (c.rc == 0)
+	if (call(run_begin, &c) == 0)
 		message_release(m);
 	return c.rc;
 }
@@ -246,8 +257,7 @@ spool_blob_append(struct spool *s, struct message *m, const void *p, size_t n, s
 {
 	struct blob_call c = { .spool = s, .m = m, .p = p, .n = n, .err = err };
 
-	work_run(run_append, &c);
-	if (c.rc == 0)
+	if (call(run_append, &c) == 0)
 		m->size += n;
 	return c.rc;
 }
@@ -265,8 +275,7 @@ spool_blob_end(struct spool *s, struct message *m, struct err *err)
 {
 	struct blob_call c = { .spool = s, .m = m, .err = err };
 
-	work_run(run_end, &c);
-	return c.rc;
+	return call(run_end, &c);
 }
 
 /* Large files take long to remove. */
@@ -301,19 +310,30 @@ spool_blob_drop(struct spool *s, struct message *m)
 }
 
 int
+commit_begin(struct port *p, struct message *m, struct job *job)
+{
+	if (m->rcpt_count == 0)
+		return err_set(job->err, "the message has no recipients");
+	if (m->blob_fd >= 0)
+		return err_set(job->err, "the message's blob is not finished");
+	job->kind = JOB_COMMIT;
+	job->sync = true;
+	job->message = m;
+	message_charge_rest(m, &p->spool->budget);
+	job->added = stored_from_message(m, loop_now(p->loop));
+	port_submit(p, job);
+	return 0;
+}
+
+int
 spool_commit(struct spool *s, struct message *m, struct err *err)
 {
 	struct loop *loop = loop_current();
-	struct job job = { .kind = JOB_COMMIT, .sync = true, .message = m, .task = task_self(), .err = err };
-	struct port *p = &s->port[loop_index(loop)];
+	struct job job = { .task = task_self(), .err = err };
 
-	check(job.task != NULL && p->loop == loop);
-	if (m->rcpt_count == 0)
-		return err_set(err, "the message has no recipients");
-	if (m->blob_fd >= 0)
-		return err_set(err, "the message's blob is not finished");
-	job.added = stored_from_message(m, loop_now(loop));
-	port_submit(p, &job);
+	check(job.task != NULL && s->port[loop_index(loop)].loop == loop);
+	if (commit_begin(&s->port[loop_index(loop)], m, &job) < 0)
+		return -1;
 	while (!job.written)
 		task_wait_always();
 	return job.result;

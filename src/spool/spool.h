@@ -30,6 +30,7 @@ struct spool_config {
 	unsigned loop_count;
 	unsigned compact_from;    /* segments in use from which on compaction begins; 0: 5 */
 	unsigned compact_age;     /* ms a segment rests before it is compacted; 0: 30,000 */
+	bool foreground;          /* no threads: tests call committer_pass() and compactor_pass() */
 	const uint64_t *crashed;  /* ids whose handling crashed a worker twice: held with an alarm */
 	unsigned crashed_count;
 };
@@ -161,6 +162,9 @@ struct spool_walk *spool_walk_begin(struct spool *spool);
 unsigned spool_walk_next(struct spool_walk *w, struct entry_info *out, unsigned max);
 void spool_walk_end(struct spool_walk **w);
 
+/* Control thread: the entries of one message, at most MAX; 0: none. Waits for the loops that own them. */
+unsigned spool_lookup(struct spool *spool, uint64_t id, struct entry_info *out, unsigned max);
+
 /* Envelope, recipient states and (CONTENT) the message of an id, read from disk or memory; any thread but a
  * loop's; blocks. -1: no such message, or unreadable. */
 struct spool_detail {
@@ -171,6 +175,9 @@ struct spool_detail {
 	struct arena *arena;
 };
 int spool_inspect(struct spool *spool, uint64_t id, bool content, struct spool_detail *out, struct err *err);
+/* The same for lists, without content and without waiting for what loops and committer are at: the recipients' states
+ * may be some milliseconds old. */
+int spool_glance(struct spool *spool, uint64_t id, struct spool_detail *out, struct err *err);
 void spool_detail_fini(struct spool_detail *d);
 
 /* Control thread; waits until the owning loops did it. KEY NULL: every entry of the message. Returns entries

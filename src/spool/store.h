@@ -230,6 +230,7 @@ void entry_forget(struct entry *e);   /* the message's bytes */
 void entry_attempt_end(struct entry *e);    /* frees what was kept for the attempt */
 void entry_written(struct job *job);  /* on its loop: a STATE or DONE job came back */
 bool entry_act(struct entry *e, enum spool_action action, const char *reason);
+void entry_describe(const struct entry *e, struct entry_info *out); /* on its loop */
 struct job *entry_state_job(struct entry *e, enum entry_state state, const char *reason);
 
 /* Lets go of the message of all entries: it never gets to a queue. */

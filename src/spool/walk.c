@@ -38,8 +38,8 @@ is_marker(const struct port *p, const struct list *link)
 	return false;
 }
 
-static void
-describe(const struct entry *e, struct entry_info *out)
+void
+entry_describe(const struct entry *e, struct entry_info *out)
 {
 	const struct stored *s = stored_of(e);
 
@@ -85,7 +85,7 @@ on_slice(struct post *post)
 	for (link = w->marker.link.next; !w->finish && w->count < w->max && link != &p->entries; link = next) {
 		next = link->next;
 		if (!is_marker(p, link))
-			describe(list_entry(link, struct entry, all), &w->out[w->count++]);
+			entry_describe(list_entry(link, struct entry, all), &w->out[w->count++]);
 		list_remove(&w->marker.link);
 		list_prepend(link, &w->marker.link);
 	}

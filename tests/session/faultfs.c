@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A library to preload that lets system calls fail on command. FAULTFS_CONTROL is a file of struct fault, one for
  * each kind, which the test writes through a mapping; only files below FAULTFS_PATH fail. Costs nothing while no
- * fault is armed. */
+ * fault is armed. FAULTFS_POISON is a text at which a process dies as of a bug, in the moment it sends it. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -210,4 +211,31 @@ accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	if (real == NULL)
 		find(&real, "accept4");
 	return armed(FAULT_ACCEPT) && fails(FAULT_ACCEPT, true) ? -1 : real(fd, addr, len, flags);
+}
+
+/* ---- a message whose handling crashes ---- */
+
+static bool
+holds(const struct msghdr *h, const char *poison)
+{
+	size_t i, n = strlen(poison);
+
+	for (i = 0; i < h->msg_iovlen; i++)
+		if (memmem(h->msg_iov[i].iov_base, h->msg_iov[i].iov_len, poison, n) != NULL)
+			return true;
+	return false;
+}
+
+ssize_t
+sendmsg(int fd, const struct msghdr *h, int flags)
+{
+	static ssize_t (*real)(int, const struct msghdr *, int);
+	const char *poison = getenv("FAULTFS_POISON");
+
+	find(&real, "sendmsg");
+	if (poison != NULL && holds(h, poison)) {
+		signal(SIGSEGV, SIG_DFL);
+		raise(SIGSEGV);
+	}
+	return real(fd, h, flags);
 }

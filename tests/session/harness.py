@@ -47,6 +47,15 @@ log {{ to = stderr level = {level} }}
 """
 
 
+def small_segments(text):
+    """The four segments a spool begins with are written in full: small ones make a gateway start at once."""
+    if "segment_size" in text:
+        return text
+    if "queue {" in text:
+        return text.replace("queue {", "queue { segment_size = 8MB ", 1)
+    return text + "queue { segment_size = 8MB }\n"
+
+
 def free_port(address="127.0.0.1"):
     """A port kept for us: bound, not listening. A server that sets SO_REUSEADDR can bind it too, nobody gets it by
     chance. Returns (port, socket); keep the socket."""
@@ -139,7 +148,7 @@ class Gateway:
                                    threads="" if threads is None else "threads = %d" % threads, **names)
             if next_hop is not None:
                 config += self.domain_block(next_hop, domains, route)
-            config += extra.replace("{dir}", self.folder)
+            config += small_segments(extra.replace("{dir}", self.folder))
         else:
             config = re.sub(r"\{(dir|port|state|socket)\}", lambda m: str(names[m.group(1)]), config)
         self.write_config(config)
@@ -199,8 +208,6 @@ class Gateway:
             if self.process.poll() is not None:
                 status = self.process.returncode
                 self.process = None
-                if status == 0 and not self.log_text():
-                    raise unittest.SkipTest("tmaild does not serve yet")
                 raise AssertionError("tmaild ended with status %d at start:\n%s" % (status, self.log_text()))
             try:
                 with socket.create_connection(self.address, 1) as s:

@@ -162,7 +162,7 @@ class Bounce(harness.SessionTest):
         gateway = self.relay(hop, home)
         gateway.send("alice@example.com", "bob@example.net", LETTER)
         gateway.wait_log(event="deferred")
-        gateway.cli("queue", "bounce", "--yes")
+        gateway.cli("queue", "bounce", "--all", "--yes")
         self.parse(home.wait_messages(1)[0], "failed")
         self.assertIn(b"administrator", home.messages[0].data)
 

@@ -24,7 +24,7 @@ class Content(harness.SessionTest):
             b"Subject: 1\r\n\r\n.\r\n",
             b"Subject: 2\r\n\r\n..\r\n.\r\n...\r\n",
             b".Subject: 3\r\n\r\n",
-            b"Subject: 4\r\n\r\nno dot. at. the. start.\r\n.end",
+            b"Subject: 4\r\n\r\nno dot. at. the. start.\r\n.end\r\n",
             b"Subject: 5\r\n\r\n" + b".\r\n" * 5000,
             b"Subject: 6\r\n\r\n" + (b"x" * 70 + b"\r\n.y\r\n") * 3000,
         ])

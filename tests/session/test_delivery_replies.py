@@ -16,10 +16,10 @@ class Replies(harness.SessionTest):
         kw.setdefault("extra", QUICK)
         return self.gateway(next_hop=hop, **kw)
 
-    def arrives_after(self, stage, *answers, count=1, hop=None, **wanted):
-        """ANSWERS at STAGE put the message off; then it arrives, once, with its one recipient."""
+    def arrives_after(self, stage, *answers, count=1, hop=None):
+        """ANSWERS at STAGE put the message off; then it arrives, COUNT times by the hop's own reckoning."""
         hop = hop or self.next_hop()
-        hop.script(stage, *answers, None)
+        hop.script(stage, *answers, b"" if stage == "body" else None)
         gateway = self.relay(hop)
         gateway.send("a@example.com", "b@example.net", LETTER)
         got = hop.wait_messages(count)
@@ -109,15 +109,23 @@ class Replies(harness.SessionTest):
                 self.arrives_after("mail", rubbish)
 
     def test_a_reply_of_4_mb(self):
-        for stage in "ehlo", "mail", "dot":
+        for stage in "ehlo", "mail", "rcpt":
             with self.subTest(stage=stage):
                 self.arrives_after(stage, b"250-" + b"x" * 4000000 + b"\r\n250 ok\r\n")
+
+    def test_a_reply_of_4_mb_to_the_message(self):
+        hop = self.next_hop()
+        hop.script("dot", b"250-" + b"x" * 4000000 + b"\r\n250 ok\r\n", None)
+        gateway = self.relay(hop)
+        gateway.send("a@example.com", "b@example.net", LETTER)
+        self.assertIn("endless", gateway.wait_log(event="deferred")["reply"])
+        gateway.wait_log(event="delivered")
 
     def test_a_reply_of_many_lines_without_end(self):
         self.arrives_after("rcpt", b"250-more\r\n" * 400000 + b"250 ok\r\n")
 
     def test_lines_of_different_codes_are_no_success(self):
-        self.arrives_after("dot", b"250-taken\r\n451 or not\r\n")
+        self.arrives_after("dot", b"250-taken\r\n451 or not\r\n", count=2)
 
     def test_250_to_data_is_no_promise(self):
         self.arrives_after("data", "250 ok")
@@ -256,7 +264,7 @@ class Replies(harness.SessionTest):
 
     def test_a_hop_that_closes_after_each_message(self):
         hop = self.next_hop()
-        hop.script("dot", lambda session, message: (session.hop.note_message(message), b"250 ok\r\n221 bye\r\n")[1])
+        hop.script("dot", b"250 ok\r\n221 bye\r\n")
         original = harness.NextHop._serve
 
         def serve(session):

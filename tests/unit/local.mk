@@ -82,6 +82,9 @@ tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_LDADD = $(unit_libs)
 EXTRA_DIST += tests/unit/dsn_summary.py
 
+unit_tests += tests/unit/test_spool_crash
+tests_unit_test_spool_crash_SOURCES = tests/unit/test_spool_crash.c $(simdisk)
+tests_unit_test_spool_crash_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_control
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
 tests_unit_test_control_LDADD = $(unit_libs) $(JANSSON_LIBS)

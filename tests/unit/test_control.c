@@ -119,6 +119,22 @@ spool_inspect(struct spool *spool, uint64_t id, bool with_content, struct spool_
 	return 0;
 }
 
+int
+spool_glance(struct spool *spool, uint64_t id, struct spool_detail *out, struct err *err)
+{
+	return spool_inspect(spool, id, false, out, err);
+}
+
+unsigned
+spool_lookup(struct spool *spool, uint64_t id, struct entry_info *out, unsigned max)
+{
+	(void)spool;
+	if (id == 0 || id > entries || max == 0)
+		return 0;
+	fill((unsigned)id - 1, out);
+	return 1;
+}
+
 void
 spool_detail_fini(struct spool_detail *d)
 {
@@ -393,7 +409,7 @@ filters_choose_entries(void **state)
 		{ "\"older\":1200", 20 },
 		{ "\"younger\":1200", 20 },
 		{ "\"older\":600,\"younger\":1200", 10 },
-		{ "\"ids\":[\"2222222222223\",\"2222222222zzz\"]", 1 },
+		{ "\"ids\":[\"2222222222223\",\"2222222222zzz\",\"2222222222223\"]", 1 },
 		{ "\"ids\":[\"2222222222zzz\"]", 0 },
 		{ "\"limit\":7", 7 },
 		{ "\"from\":\"@example.com\"", 14 },

@@ -45,6 +45,8 @@ struct world {
 	uint32_t life, call, unit;
 	struct rec *rec;
 	uint32_t count, cap;
+	uint32_t epoch[LIVES + 1];
+	uint64_t opened[LIVES + 1]; /* when that epoch had begun */
 	bool faults;          /* of this life */
 	bool sticky;
 	/* While adopting. */
@@ -559,6 +561,7 @@ recover(struct world *w, struct simdisk *d, uint64_t cut, uint64_t seed)
 	static const char *const rots[] = { ".seg", ".seg", ".seg", ".seg", ".idx" };
 	struct spool_log *outer = w->log;
 	const char *rot = NULL;
+	uint32_t i;
 
 	simdisk_record(d, false);
 	if (seed % 5 == 0)
@@ -567,6 +570,9 @@ recover(struct world *w, struct simdisk *d, uint64_t cut, uint64_t seed)
 	    (unsigned long long)seed, rot != NULL ? ", rot in " : "", rot != NULL ? rot : "");
 	if (open_log(w, d) < 0)
 		broken_promise(w, "cannot open");
+	for (i = 1; i <= w->life; i++)
+		if (w->opened[i] <= cut && spool_log_epoch(w->log) <= w->epoch[i])
+			broken_promise(w, "epoch %u comes again", spool_log_epoch(w->log));
 	adopt(w);
 	total_states++;
 	total_rots += rot != NULL;
@@ -578,7 +584,6 @@ recover(struct world *w, struct simdisk *d, uint64_t cut, uint64_t seed)
 	simdisk_stop(d);
 	spool_log_close(&w->log);
 	if (seed % 7 == 0 && rot == NULL) { /* whatever this life decided, the next one sees the same */
-		uint32_t i;
 		bool *before = xcalloc(w->count + 1, sizeof *before);
 
 		for (i = 0; i < w->count; i++)
@@ -665,6 +670,7 @@ die(struct world *w, struct simdisk **s)
 	uint64_t how = below(w, 5), cut;
 	struct simreplay *r;
 	struct simdisk *d;
+	uint32_t i;
 
 	if (how > 0)
 		simdisk_stop(*s);
@@ -686,6 +692,8 @@ die(struct world *w, struct simdisk **s)
 	adopt(w);
 	check_promises(w, cut);
 	settle(w, false, 0);
+	for (i = 1; i <= w->life; i++)
+		w->opened[i] = w->opened[i] <= cut ? 0 : NEVER;
 	return false;
 }
 
@@ -708,6 +716,8 @@ one_world(uint64_t seed, unsigned *states, bool faults)
 			check_promises(&w, simdisk_now(s));
 			settle(&w, true, simdisk_now(s));
 		}
+		w.epoch[w.life] = spool_log_epoch(w.log);
+		w.opened[w.life] = simdisk_now(s);
 		w.faults = w.faults || (faults && below(&w, 2) == 0);
 		live(&w, s);
 		crash_everywhere(&w, s, n);

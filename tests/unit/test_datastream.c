@@ -240,7 +240,8 @@ line_lengths_are_measured_without_line_end_and_stuffing(void **state)
 		decode_all_ways(&r, &limits, b.data, b.len);
 		assert_int_equal(r.d.longest, lengths[i]);
 		assert_int_equal(r.d.long_lines, lengths[i] > 998);
-		want = DATA_DOTS | (lengths[i] > 998 ? DATA_LONG_LINE : 0) | (lengths[i] > 2000 ? DATA_LINE_TOO_LONG : 0);
+		want = DATA_DOTS | (lengths[i] > 998 ? DATA_LONG_LINE : 0);
+		want |= lengths[i] > 2000 ? DATA_LINE_TOO_LONG : 0;
 		assert_int_equal(r.d.flags, want);
 		buf_fini(&r.kept);
 	}
@@ -301,7 +302,8 @@ the_header_section_is_measured_and_its_hops_counted(void **state)
 		decode_all_ways(&r, &no_limits, b.data, b.len);
 		assert_true(r.d.ended);
 		if (r.d.header_size != cases[i].header || r.d.received != cases[i].received)
-			fail_msg("%s: header %lu, received %u", cases[i].in, (unsigned long)r.d.header_size, r.d.received);
+			fail_msg("%s: header %lu, received %u", cases[i].in, (unsigned long)r.d.header_size,
+			    r.d.received);
 		assert_int_equal(r.d.header_ended, cases[i].ended);
 		buf_fini(&r.kept);
 	}

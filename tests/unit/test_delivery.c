@@ -372,6 +372,8 @@ static const struct tx_case {
 	{ "the message put off", 1, { "250 ok", "250 ok", "354 go", "451 4.3.0 later" }, 'O', "T", false },
 	{ "354 to the end of the message", 1, { "250 ok", "250 ok", "354 go", "354 go" }, 'B', "T", false },
 	{ "250 to DATA", 1, { "250 ok", "250 ok", "250 ok" }, 'B', "T", false },
+	{ "221 to MAIL", 1, { "221 bye" }, 'B', "T", false },
+	{ "221 to the end", 1, { "250 ok", "250 ok", "354 go", "221 bye" }, 'B', "T", false },
 	{ "354 to MAIL", 1, { "354 go" }, 'B', "T", false },
 	{ "354 to RCPT", 2, { "250 ok", "250 ok", "354 go" }, 'B', "TT", false },
 	{ "334 to DATA", 1, { "250 ok", "250 ok", "334 VXNlcg==" }, 'B', "T", false },

@@ -92,8 +92,8 @@ a_bounce_reads_back_whole(void **state)
 {
 	static const struct dsn_recipient rcpt[] = {
 		{ .address = "user@example.org", .orcpt = "rfc822;Bob+2BTag@example.org", .peer = "192.0.2.7:25",
-		    .reply = "550 5.1.1 <user@example.org>: Recipient address rejected: User unknown in the local table; "
-			     "please see https://example.org/why for the reasons of this",
+		    .reply = "550 5.1.1 <user@example.org>: Recipient address rejected: User unknown in the local "
+			     "table; please see https://example.org/why for the reasons of this",
 		    .last_attempt = 863000 },
 		{ .address = "\"o d d\"@example.org", .reply = "no answer for 5 days", .status = "4.4.7" },
 	};
@@ -124,8 +124,8 @@ a_bounce_reads_back_whole(void **state)
 	    "  Action: failed\n"
 	    "  Status: 5.1.1\n"
 	    "  Remote-MTA: dns; [192.0.2.7]\n"
-	    "  Diagnostic-Code: smtp; 550 5.1.1 <user@example.org>: Recipient address rejected: User unknown in the local "
-	    "table; please see https://example.org/why for the reasons of this\n"
+	    "  Diagnostic-Code: smtp; 550 5.1.1 <user@example.org>: Recipient address rejected: User unknown "
+	    "in the local table; please see https://example.org/why for the reasons of this\n"
 	    "  Last-Attempt-Date: Sat, 10 Jan 1970 23:43:20 +0000\n"
 	    "block\n"
 	    "  Final-Recipient: rfc822; \"o d d\"@example.org\n"
@@ -234,7 +234,8 @@ headers_beyond_ascii_are_encoded(void **state)
 	d.content_size = d.content_len = strlen(d.content);
 	dsn_build(&b, &d);
 	assert_true(mime_is_plain(b.data, b.len));
-	assert_true(contains(&b, "Content-Transfer-Encoding: quoted-printable\r\n\r\nSubject: h=C3=B6 =3D=20\r\nX: y\r\n"));
+	assert_true(contains(&b,
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\nSubject: h=C3=B6 =3D=20\r\nX: y\r\n"));
 	assert_false(contains(&b, "body\r\n"));
 	buf_fini(&b);
 }

@@ -58,7 +58,8 @@ the_section_ends_where_no_field_is(void **state)
 static void
 fields_are_found_by_name_in_either_case(void **state)
 {
-	static const char in[] = "received: a\r\nRECEIVED : b\r\nReceived-SPF: c\r\nMessage-Id:\r\n <x@y>\r\n\r\nReceived: d\r\n";
+	static const char in[] = "received: a\r\nRECEIVED : b\r\nReceived-SPF: c\r\n"
+	    "Message-Id:\r\n <x@y>\r\n\r\nReceived: d\r\n";
 	struct header_field f;
 	char text[8];
 
@@ -78,7 +79,8 @@ quoted_printable_is_plain_and_nothing_is_lost(void **state)
 {
 	static const struct {
 		const char *in, *out;
-	} cases[] = { { "a=b\r\n", "a=3Db\r\n" }, { "\xc3\xb6\r\n", "=C3=B6\r\n" }, { "a \r\n\tb\t\r\n", "a=20\r\n\tb=09\r\n" },
+	} cases[] = { { "a=b\r\n", "a=3Db\r\n" }, { "\xc3\xb6\r\n", "=C3=B6\r\n" },
+		{ "a \r\n\tb\t\r\n", "a=20\r\n\tb=09\r\n" },
 		{ "a\rb\nc", "a=0Db=0Ac\r\n" }, { "", "" }, { "x ", "x=20\r\n" } };
 	struct buf b = { 0 };
 	size_t i;

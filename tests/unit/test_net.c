@@ -59,7 +59,8 @@ addresses_parse_and_print(void **state)
 		{ "192.0.2.1", "192.0.2.1:25", "[192.0.2.1]" },
 		{ "[2001:db8::1]:2525", "[2001:db8::1]:2525", "[IPv6:2001:db8::1]" },
 		{ "2001:db8::1", "[2001:db8::1]:25", "[IPv6:2001:db8::1]" },
-		{ ":587", "[::]:587", NULL },
+		{ ":587", ":587", NULL },
+		{ "[::]:587", "[::]:587", "[IPv6:::]" },
 		{ "unix:/run/x.sock", "unix:/run/x.sock", NULL },
 		{ "unix:x", NULL, NULL },
 		{ "mail.example:25", NULL, NULL },
@@ -87,6 +88,41 @@ addresses_parse_and_print(void **state)
 			assert_string_equal(addr_literal(&a, out), row[i].literal);
 	}
 	assert_int_equal(addr_parse("192.0.2.1", 0, &a, &err), -1);
+}
+
+/* Listens on TEXT, with PORT in place of the text's; returns the port, or 0. */
+static uint16_t
+listen_on(const char *text, uint16_t port, int *fd)
+{
+	socklen_t len = sizeof(struct sockaddr_in6);
+	struct addr a;
+	struct err err;
+
+	if (addr_parse(text, 0, &a, &err) < 0)
+		return 0;
+	a.u.in6.sin6_port = htons(port); /* where the port of IPv4 is too */
+	*fd = listener_bind(&a, &err);
+	if (*fd < 0 || getsockname(*fd, &a.u.sa, &len) < 0)
+		return 0;
+	return ntohs(a.u.in6.sin6_port);
+}
+
+static void
+both_families_are_one_listener_or_two(void **state)
+{
+	int four = -1, six = -1, dual = -1, taken = -1;
+	uint16_t port = listen_on("0.0.0.0:1", 0, &four);
+
+	(void)state;
+	assert_int_not_equal(port, 0);
+	if (listen_on("[::]:1", port, &six) == 0)
+		skip(); /* a machine without IPv6 */
+	close(four);
+	close(six);
+	port = listen_on(":1", 0, &dual);
+	assert_int_not_equal(port, 0);
+	assert_int_equal(listen_on("0.0.0.0:1", port, &taken), 0);
+	close(dual);
 }
 
 static void
@@ -528,6 +564,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_parse_and_print),
+		cmocka_unit_test(both_families_are_one_listener_or_two),
 		cmocka_unit_test(networks_match_their_hosts),
 		cmocka_unit_test(waits_end_by_wake_deadline_and_cancellation),
 		cmocka_unit_test(two_thousand_tasks_keep_their_stacks_apart),

@@ -49,7 +49,7 @@ smallest_useful_file_has_the_documented_defaults(void **state)
 	(void)state;
 	assert_string_equal(s->hostname, "mx.example.com");
 	assert_int_equal(s->listener_count, 1);
-	assert_string_equal(s->listener[0].name, "[::]:25");
+	assert_string_equal(s->listener[0].name, ":25");
 	assert_int_equal(s->listener[0].tls, TLS_NONE);
 	assert_int_equal(s->listener[0].place.line, 2);
 	assert_int_equal(s->route_count, 1);

@@ -54,7 +54,8 @@ the_protocol_is_named_as_registered(void **state)
 	static const struct {
 		bool esmtp, tls, auth, utf8;
 		const char *with;
-	} cases[] = { { false, false, false, false, " with SMTP\r\n" }, { true, false, false, false, " with ESMTP\r\n" },
+	} cases[] = { { false, false, false, false, " with SMTP\r\n" },
+		{ true, false, false, false, " with ESMTP\r\n" },
 		{ true, false, true, false, " with ESMTPA\r\n" }, { true, true, false, false, " with ESMTPS\r\n" },
 		{ true, true, true, false, " with ESMTPSA\r\n" }, { true, true, true, true, " with UTF8SMTPSA\r\n" },
 		{ false, true, false, false, " with SMTP\r\n" } };
