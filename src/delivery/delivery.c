@@ -28,6 +28,16 @@ on_abort(struct post *post)
 		site_abort(list_entry(link, struct site, link));
 }
 
+static void
+on_hurry(struct post *post)
+{
+	struct home *home = list_entry(post, struct home, hurry);
+
+	atomic_store(&home->hurrying, false);
+	list_each(link, &home->sites)
+		site_hurry(list_entry(link, struct site, link));
+}
+
 static bool
 needs_roots(const struct settings *s)
 {
@@ -53,6 +63,7 @@ delivery_new(struct delivery **out, const struct delivery_config *config, struct
 		home->loop = config->loops[i];
 		home->drain.fn = on_drain;
 		home->abort.fn = on_abort;
+		home->hurry.fn = on_hurry;
 		list_init(&home->sites);
 	}
 	if (tls_client_new(&d->tls, false, NULL, err) < 0 ||
@@ -116,6 +127,14 @@ delivery_drain(struct delivery *d)
 		return;
 	for (unsigned i = 0; i < d->count; i++)
 		loop_post(d->home[i].loop, &d->home[i].drain);
+}
+
+void
+delivery_hurry(struct delivery *d)
+{
+	for (unsigned i = 0; i < d->count; i++)
+		if (!atomic_exchange(&d->home[i].hurrying, true))
+			loop_post(d->home[i].loop, &d->home[i].hurry);
 }
 
 void

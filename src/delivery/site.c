@@ -368,6 +368,16 @@ site_hop_established(struct site *site, struct hop *hop)
 }
 
 void
+site_hurry(struct site *site)
+{
+	for (unsigned i = 0; i < site->hops.count; i++)
+		if (site->hops.hop[i].state == HOP_DEAD)
+			site->hops.hop[i].dead_until = site_now(site);
+	site->sweep_at = site_now(site);
+	site_pump_later(site);
+}
+
+void
 site_drain(struct site *site)
 {
 	for (unsigned i = 0; i < site->hops.count; i++)

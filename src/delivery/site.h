@@ -26,7 +26,8 @@ struct home {
 	struct delivery *delivery;
 	struct loop *loop;
 	struct list sites;
-	struct post drain, abort;
+	struct post drain, abort, hurry;
+	atomic_bool hurrying;        /* hurry is posted */
 };
 
 struct delivery {
@@ -87,6 +88,9 @@ bool site_may_return(struct site *site, uint64_t id);
 /* The hop itself failed; WHY goes to the log. */
 void site_hop_failed(struct site *site, struct hop *hop, const char *why);
 void site_hop_established(struct site *site, struct hop *hop);
+
+/* Does not wait for the time of probes and sweeps. */
+void site_hurry(struct site *site);
 
 /* Every connection ends: idle ones at once. */
 void site_drain(struct site *site);

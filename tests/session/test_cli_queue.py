@@ -246,6 +246,20 @@ class Change(QueueTest):
         self.hop.wait_messages(3)
         self.wait_count(0)
 
+    def test_retry_tries_a_dead_next_hop(self):
+        self.hop = self.next_hop(listen=False)
+        self.g = self.gateway(next_hop=self.hop)
+        self.g.send("a@example.com", "b@example.net", LETTER)
+        ident = self.ids()[0]
+        for failures in range(1, 4):  # each is followed by a longer wait
+            harness.wait_until(lambda: json.loads(self.g.cli("status", "--json"))["hops"][0]["failures"] >= failures,
+                               what="failure %d" % failures)
+            if failures < 3:
+                self.g.cli("queue", "retry", ident)
+        self.hop.listen()
+        self.g.cli("queue", "retry", ident)
+        self.hop.wait_messages(1, timeout=4)
+
     def test_drop_deletes_and_only_the_log_knows(self):
         self.start()
         first = self.ids("--from", "sender0@example.org")[0]
