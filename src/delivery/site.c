@@ -370,9 +370,17 @@ site_hop_established(struct site *site, struct hop *hop)
 void
 site_hurry(struct site *site)
 {
-	for (unsigned i = 0; i < site->hops.count; i++)
-		if (site->hops.hop[i].state == HOP_DEAD)
-			site->hops.hop[i].dead_until = site_now(site);
+	struct hop *hop;
+
+	for (unsigned i = 0; i < site->hops.count; i++) {
+		hop = &site->hops.hop[i];
+		if (hop->state != HOP_DEAD)
+			continue;
+		hop->dead_until = site_now(site);
+		/* Should it fail, the pause after it is as long as the one cut short here, not longer. */
+		if (hop->failures > 0)
+			hop->failures--;
+	}
 	site->sweep_at = site_now(site);
 	site_pump_later(site);
 }

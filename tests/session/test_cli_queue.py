@@ -251,14 +251,16 @@ class Change(QueueTest):
         self.g = self.gateway(next_hop=self.hop)
         self.g.send("a@example.com", "b@example.net", LETTER)
         ident = self.ids()[0]
-        for failures in range(1, 4):  # each is followed by a longer wait
-            harness.wait_until(lambda: json.loads(self.g.cli("status", "--json"))["hops"][0]["failures"] >= failures,
-                               what="failure %d" % failures)
-            if failures < 3:
-                self.g.cli("queue", "retry", ident)
+
+        def hop():
+            return json.loads(self.g.cli("status", "--json"))["hops"][0]
+
+        harness.wait_until(lambda: hop()["failures"] >= 2 and hop()["state"] == "dead", what="a second failure")
+        until = hop()["dead_until"]
         self.hop.listen()
         self.g.cli("queue", "retry", ident)
-        self.hop.wait_messages(1, timeout=4)
+        self.hop.wait_messages(1)
+        self.assertLess(time.time(), until - 2)
 
     def test_drop_deletes_and_only_the_log_knows(self):
         self.start()
