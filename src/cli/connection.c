@@ -51,7 +51,7 @@ connect_to(struct connection *c, const char *path)
 
 	if (strlen(path) >= sizeof un.sun_path)
 		return cli_error(CLI_USAGE, "%s is too long for a socket's name", path);
-	strcpy(un.sun_path, path);
+	memcpy(un.sun_path, path, strlen(path) + 1);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&un, sizeof un) < 0)
 		return cli_error(CLI_UNREACHABLE, "cannot reach tmaild at %s: %s", path, strerror(errno));

@@ -138,7 +138,10 @@ errand_return_last(struct errand *a)
 void
 errand_finish(struct errand *a, const struct outcome *outcome)
 {
+	struct message *report = outcome->report; /* the spool takes a reference of its own */
+
 	entry_finish(a->entry, outcome);
+	message_unref(&report);
 	release(a);
 }
 

@@ -44,7 +44,7 @@ unit_tests += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c tests/unit/spool_rig.c tests/unit/spool_rig.h
 tests_unit_test_spool_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_spool_log
-tests_unit_test_spool_log_SOURCES = tests/unit/test_spool_log.c
+tests_unit_test_spool_log_SOURCES = tests/unit/test_spool_log.c tests/unit/log_rig.c tests/unit/log_rig.h
 tests_unit_test_spool_log_LDADD = $(unit_libs)
 
 # A disk in memory that loses what was not synced: for the log, and for the whole spool.
@@ -82,6 +82,9 @@ tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_LDADD = $(unit_libs)
 EXTRA_DIST += tests/unit/dsn_summary.py
 
+unit_tests += tests/unit/test_log_faults
+tests_unit_test_log_faults_SOURCES = tests/unit/test_log_faults.c tests/unit/log_rig.c tests/unit/log_rig.h $(simdisk)
+tests_unit_test_log_faults_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_spool_crash
 tests_unit_test_spool_crash_SOURCES = tests/unit/test_spool_crash.c $(simdisk)
 tests_unit_test_spool_crash_LDADD = $(unit_libs)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ struct simdisk {
 		bool open, locked;
 		unsigned inode;
 	} fd[FDS];
-	uint64_t capacity, bytes_read;
+	uint64_t capacity, bytes_read, write_max;
 	uint64_t calls, fail_at;
 	int fail_error;
 	bool fail_sticky;
@@ -418,11 +419,15 @@ sim_pwritev(struct disk *d, int fd, const struct iovec *iov, int count, uint64_t
 
 	for (i = 0; i < count; i++)
 		n += iov[i].iov_len;
+	if (count > IOV_MAX)
+		return fail(s, EINVAL);
 	if (!fits(s, inode, off + n))
 		return fail(s, ENOSPC);
 	p = xmalloc(n + 1);
 	for (i = 0; i < count; at += iov[i++].iov_len)
 		memcpy(p + at, iov[i].iov_base, iov[i].iov_len);
+	if (s->write_max > 0 && n > s->write_max)
+		n = (size_t)s->write_max;
 	if (failing)
 		n = n / 2;
 	commit(s, (struct change){ .kind = CHANGE_WRITE, .inode = inode, .off = off, .size = n, .data = p });
@@ -837,11 +842,26 @@ simreplay_crash(const struct simreplay *r, uint64_t seed)
 
 /* ---- by hand ---- */
 
+static bool
+ends_in(const char *path, const char *suffix)
+{
+	size_t n = strlen(path), len = strlen(suffix);
+
+	return n >= len && strcmp(path + n - len, suffix) == 0;
+}
+
+static void
+rebase(struct simdisk *s)
+{
+	check(s->changes == 0);
+	image_fini(&s->base);
+	image_copy(&s->base, &s->live);
+}
+
 const char *
 simdisk_rot(struct simdisk *s, const char *suffix, uint64_t seed)
 {
-	uint64_t rnd = seed, block, i, n = 1 + sim_below(&rnd, 8);
-	size_t len = strlen(suffix);
+	uint64_t rnd = seed, block, i, n = sim_below(&rnd, 2) == 0 ? 4000 : 1 + sim_below(&rnd, 8);
 	struct content *c;
 	unsigned tries;
 
@@ -850,7 +870,7 @@ simdisk_rot(struct simdisk *s, const char *suffix, uint64_t seed)
 		static const unsigned char zeros[BLOCK];
 		uint64_t size;
 
-		if (f->inode == 0 || strlen(f->path) < len || strcmp(f->path + strlen(f->path) - len, suffix) != 0)
+		if (f->inode == 0 || !ends_in(f->path, suffix))
 			continue;
 		c = content_own(&s->live, f->inode, 0);
 		if (c->size == 0)
@@ -861,12 +881,23 @@ simdisk_rot(struct simdisk *s, const char *suffix, uint64_t seed)
 			continue;
 		for (i = 0; i < n; i++)
 			c->data[block + sim_below(&rnd, size)] ^= (unsigned char)(1 + sim_below(&rnd, 255));
-		image_fini(&s->base);
-		image_copy(&s->base, &s->live);
-		check(s->changes == 0);
+		rebase(s);
 		return f->path;
 	}
 	return NULL;
+}
+
+void
+simdisk_remove(struct simdisk *s, const char *suffix)
+{
+	unsigned i = 0;
+
+	while (i < s->live.names)
+		if (ends_in(s->live.name[i].path, suffix))
+			image_remove(&s->live, s->live.name[i].path);
+		else
+			i++;
+	rebase(s);
 }
 
 const unsigned char *
@@ -885,12 +916,10 @@ simdisk_put(struct simdisk *s, const char *path, const void *p, uint64_t n)
 {
 	unsigned inode = s->live.inodes > 1 ? s->live.inodes : 1;
 
-	check(s->changes == 0);
 	content_own(&s->live, inode, n);
 	image_name(&s->live, path, inode);
 	image_write(&s->live, inode, 0, p, n);
-	image_fini(&s->base);
-	image_copy(&s->base, &s->live);
+	rebase(s);
 }
 
 void
@@ -920,6 +949,12 @@ simdisk_calls(struct simdisk *s)
 	n = s->calls;
 	pthread_mutex_unlock(&s->lock);
 	return n;
+}
+
+void
+simdisk_short_writes(struct simdisk *s, uint64_t max)
+{
+	s->write_max = max;
 }
 
 void

@@ -43,6 +43,9 @@ void simreplay_free(struct simreplay **r);
  * file's path (owned by the disk), or NULL when there is none. */
 const char *simdisk_rot(struct simdisk *s, const char *suffix, uint64_t seed);
 
+/* Removes every file whose name ends in SUFFIX, durably. */
+void simdisk_remove(struct simdisk *s, const char *suffix);
+
 /* The whole contents of a file as it reads now; NULL: no such file. Owned by the disk, valid until it changes. */
 const unsigned char *simdisk_bytes(struct simdisk *s, const char *path, uint64_t *size);
 
@@ -55,6 +58,9 @@ void simdisk_put(struct simdisk *s, const char *path, const void *p, uint64_t n)
 void simdisk_fail(struct simdisk *s, uint64_t n, int error, bool sticky);
 void simdisk_heal(struct simdisk *s);
 uint64_t simdisk_calls(struct simdisk *s); /* since the last simdisk_fail() or simdisk_heal() */
+
+/* Writes take at most MAX bytes at a time; 0: all. */
+void simdisk_short_writes(struct simdisk *s, uint64_t max);
 
 /* Bytes the disk holds; files may not grow above. UINT64_MAX: no limit. */
 void simdisk_capacity(struct simdisk *s, uint64_t bytes);
