@@ -131,8 +131,6 @@ act_step(struct job *job)
 
 	if (a->by_id ? act_by_id(job) : scan_step(&a->scan, job, act_entry_found))
 		return true;
-	if (wants_attempts(job) && job->config->delivery != NULL)
-		delivery_hurry(job->config->delivery);
 	job_result(job, json_pack("{s:I,s:I,s:I}", "matched", (json_int_t)a->matched, "changed", (json_int_t)a->changed,
 	    "failed", (json_int_t)a->failed));
 	return false;
@@ -145,6 +143,8 @@ act_end(struct job *job)
 	struct act *a = job->state;
 
 	scan_end(&a->scan);
+	if (wants_attempts(job) && job->config->delivery != NULL)
+		delivery_wake(job->config->delivery);
 	if (!job->failed && !a->dry_run)
 		log_summary(job);
 }

@@ -39,9 +39,9 @@ void delivery_drain(struct delivery *d);
  * back as they were; one whose final dot was sent may arrive twice. */
 void delivery_abort(struct delivery *d);
 
-/* Any thread: an administrator wants mail to move. Dead next hops are probed now, and queues without a living one are
- * looked through for messages whose time is over or that are to be returned. */
-void delivery_hurry(struct delivery *d);
+/* Any thread: an administrator asked for attempts, or for bounces. Dead hops are tried now, and queues that stand
+ * still are looked through. */
+void delivery_wake(struct delivery *d);
 
 /* Any thread: connections that exist and other work under way. 0 after a drain: loops may end. */
 unsigned delivery_active(const struct delivery *d);
