@@ -2,6 +2,7 @@
 /* queue.retry, hold, release, bounce and drop: on ids, or on every entry a filter chooses. */
 #include "control/commands.h"
 #include "control/scan.h"
+#include "delivery/delivery.h"
 #include "util/check.h"
 #include "util/log.h"
 #include "util/str.h"
@@ -133,6 +134,8 @@ act_end(struct job *job)
 	struct act *a = job->state;
 
 	scan_end(&a->scan);
+	if (job->config->delivery != NULL && !a->dry_run && (job->command->variant == SPOOL_RETRY || job->command->variant == SPOOL_BOUNCE))
+		delivery_wake(job->config->delivery);
 	if (!job->failed && !a->dry_run)
 		log_summary(job);
 }

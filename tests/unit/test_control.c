@@ -184,6 +184,12 @@ spool_stats(struct spool *spool, struct spool_stats *out)
 	*out = (struct spool_stats){ .messages = entries, .entries = entries, .deferred = entries, .segments = 3 };
 }
 
+void
+delivery_wake(struct delivery *d)
+{
+	(void)d;
+}
+
 int
 delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct hop_status *hop, void *arg), void *arg)
 {
