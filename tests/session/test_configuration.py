@@ -2,7 +2,9 @@
 """What an administrator sees of the configuration: tmaild -t, the shipped examples, and what is in force."""
 
 import glob
+import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -78,3 +80,17 @@ include "domains.d/*.conf"
         gateway.send()
         self.assertEqual(hop.wait_messages(1)[0].recipients, ["rcpt@example.net"])
         self.assertTrue(os.path.exists(os.path.join(gateway.folder, "state", "admin.sock")))
+
+    def test_status_has_every_counter(self):
+        hop = self.next_hop()
+        gateway = self.gateway(next_hop=hop)
+        gateway.send()
+        hop.wait_messages(1)
+        status = json.loads(gateway.cli("status", "--json"))
+        counters = status["counters"]
+        with open(os.path.join(CONF, "..", "src", "util", "counters.def")) as f:
+            self.assertEqual(sorted(counters), sorted(re.findall(r"^COUNTER\(\w+, (\w+),", f.read(), re.M)))
+        self.assertEqual((counters["messages_received"], counters["recipients_received"]), (1, 1))
+        self.assertEqual(counters["connections_opened"], 1)
+        self.assertEqual(counters["log_lines_lost"], 0)
+        self.assertGreaterEqual(counters["admin_commands"], 1)
