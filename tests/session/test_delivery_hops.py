@@ -190,6 +190,29 @@ class Hops(harness.SessionTest):
         hop.wait_messages(60)
         self.assertEqual(gateway.records(event="hop-dead") + gateway.records(event="deferred"), [])
 
+    def test_a_message_and_the_next_envelope_go_out_together(self):
+        hop = self.next_hop()
+        segments = []
+        original = harness.NextHop._serve
+
+        def serve(session):
+            fill = session.fill
+
+            def watched():
+                before = len(session.buffer)
+                fill()
+                segments.append(session.buffer[before:])
+            session.fill = watched
+            original(hop, session)
+        hop._serve = serve
+        hop.script("dot", Delay(0.005))
+        gateway = self.relay(hop, route="connections = 1")
+        self.send_many(gateway, 60)
+        hop.wait_messages(60)
+        together = [s for s in segments if b"\r\n.\r\nMAIL FROM" in s and s.endswith(b"DATA\r\n")]
+        self.assertGreater(len(together), 40)
+        self.assertEqual(hop.connections, 1)
+
     def test_idle_connections_are_closed_with_quit(self):
         hop = self.next_hop()
         gateway = self.relay(hop, extra="delivery { idle_timeout = 1s }")
