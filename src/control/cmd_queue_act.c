@@ -115,6 +115,15 @@ act_by_id(struct job *job)
 	return a->at < a->scan.filter.id_count;
 }
 
+/* Entries made due would else wait until a dead next hop's time comes. */
+static bool
+wants_attempts(const struct job *job)
+{
+	const struct act *a = job->state;
+
+	return a->matched > 0 && !a->dry_run && job->command->variant != SPOOL_HOLD && job->command->variant != SPOOL_DROP;
+}
+
 static bool
 act_step(struct job *job)
 {
@@ -134,7 +143,7 @@ act_end(struct job *job)
 	struct act *a = job->state;
 
 	scan_end(&a->scan);
-	if (job->config->delivery != NULL && !a->dry_run && (job->command->variant == SPOOL_RETRY || job->command->variant == SPOOL_BOUNCE))
+	if (wants_attempts(job) && job->config->delivery != NULL)
 		delivery_wake(job->config->delivery);
 	if (!job->failed && !a->dry_run)
 		log_summary(job);

@@ -381,10 +381,17 @@ void
 site_wake(struct site *site)
 {
 	uint64_t now = site_now(site);
+	struct hop *hop;
 
-	for (unsigned i = 0; i < site->hops.count; i++)
-		if (site->hops.hop[i].state == HOP_DEAD)
-			site->hops.hop[i].dead_until = now;
+	for (unsigned i = 0; i < site->hops.count; i++) {
+		hop = &site->hops.hop[i];
+		if (hop->state != HOP_DEAD)
+			continue;
+		hop->dead_until = now;
+		/* Should it fail, the pause after it is as long as the one cut short here, not longer. */
+		if (hop->failures > 0)
+			hop->failures--;
+	}
 	site->sweep_at = now;
 	site_pump_later(site);
 }
