@@ -41,8 +41,8 @@ static const char manual_top[] =
     ".El\n"
     ".Pp\n"
     "A bare word runs to white space or to one of { } = and the comma.\n"
-    "Everything else is put in quotes: between double quotes, \\e\\(dq and \\e\\e stand for a double quote and a backslash; "
-    "what is between single quotes is taken as it is.\n"
+    "Everything else is put in quotes: between double quotes, \\e\\(dq and \\e\\e stand for a double quote and a "
+    "backslash; what is between single quotes is taken as it is.\n"
     "A # where a word could begin starts a comment, which ends with the line.\n"
     "Keys given twice, names of blocks given twice, unknown words and missing units are errors.\n"
     ".Ss Values\n";

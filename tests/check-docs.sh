@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The manual page and the sample say what the option tables say, and the manual pages are well-formed.
+# The manual page and the sample say what the option tables say, the manual pages are well-formed, and every declared
+# counter is counted somewhere.
 # Runs in the build folder; $srcdir is the source.
 set -u
 srcdir=${srcdir:-..}
@@ -21,4 +22,11 @@ if command -v mandoc >/dev/null; then
 		mandoc -T lint -W warning "$page" || status=1
 	done
 fi
+# A counter that nothing counts would tell people that it never happens.
+for counter in $(sed -n 's/^COUNTER(\([A-Z_]*\),.*/\1/p' "$srcdir/src/util/counters.def"); do
+	grep -rqw "COUNTER_$counter" "$srcdir/src" --include='*.c' || {
+		echo "src/util/counters.def: nothing counts $counter" >&2
+		status=1
+	}
+done
 exit $status

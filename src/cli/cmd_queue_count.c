@@ -17,8 +17,9 @@ counted(json_t *o, void *arg)
 		return;
 	}
 	render_size(&size, (uint64_t)field_number(o, "bytes"));
-	printf("%lld entries (%lld due, %lld active, %lld deferred, %lld held), %lld recipients, %s bytes\n",
-	    (long long)field_number(o, "entries"), (long long)field_number(o, "due"),
+	printf("%lld %s (%lld due, %lld active, %lld deferred, %lld held), %lld recipients, %s bytes\n",
+	    (long long)field_number(o, "entries"), field_number(o, "entries") == 1 ? "entry" : "entries",
+	    (long long)field_number(o, "due"),
 	    (long long)field_number(o, "active"), (long long)field_number(o, "deferred"),
 	    (long long)field_number(o, "held"), (long long)field_number(o, "recipients"), buf_str(&size));
 	buf_fini(&size);

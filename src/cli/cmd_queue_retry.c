@@ -11,8 +11,8 @@ const struct cli_command cmd_queue_retry = {
 	.options = { bulk_options, filter_options },
 	.request = "queue.retry",
 	.summary = "attempt deferred messages now",
-	.help = "Makes deferred entries due at once, whatever their next attempt was planned for. Held ones stay held, and a "
-	    "next hop known to be dead is still waited for. Messages are named by their ids, which need no confirmation, "
-	    "or chosen by a filter or --all, which do.",
+	.help = "Makes deferred entries due at once, whatever their next attempt was planned for, and tries next hops that are "
+	    "known to be dead. Held entries stay held. Messages are named by their ids, which need no confirmation, or "
+	    "chosen by a filter or --all, which do.",
 	.run = cli_queue_act,
 };

@@ -77,7 +77,9 @@ const struct cli_topic cli_topics[] = {
 	    "--from, --to and --domain have to read envelopes from disk; the others are answered from memory." },
 	{ "exit-codes", "what the exit status means", NULL },
 	{ "environment", "variables tmail reads",
-	    "TMAIL_SOCKET is the admin socket when neither --socket nor -c is given. Without it the built-in path is used." },
+	    "TMAIL_SOCKET is the admin socket when neither --socket nor -c is given. Without it the configuration "
+	    "tmail/tmail.conf in the system's configuration folder names the socket, and where that cannot be read, it is "
+	    "admin.sock in the state folder of an installed tmail." },
 	{ "manual-page", "the source of tmail(1)", NULL },
 	{ 0 },
 };

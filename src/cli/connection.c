@@ -18,28 +18,51 @@ enum {
 	LINE_MAX_BYTES = 64 << 20,
 };
 
-/* Names the socket in PATH. */
+/* The socket that the configuration FILE names. */
 static enum cli_exit
-find_socket(const struct cli *cli, struct buf *path)
+socket_of_file(const char *file, struct buf *path)
 {
-	const char *file = cli_value(cli, "--config"), *env = getenv("TMAIL_SOCKET");
 	struct settings *settings;
 	struct buf errors = { 0 };
 
+	if (settings_load(&settings, file, &errors) < 0) {
+		cli_error(CLI_USAGE, "%s cannot be used:\n%s", file, buf_str(&errors));
+		buf_fini(&errors);
+		return CLI_USAGE;
+	}
+	buf_fini(&errors);
+	buf_adds(path, settings->admin.socket);
+	settings_free(&settings);
+	return CLI_OK;
+}
+
+/* Of an installed gateway; who may not read its configuration may still be let in by the socket. */
+static enum cli_exit
+default_socket(struct buf *path)
+{
+	static const char *const files[] = { TMAIL_SYSCONFDIR "/tmail/tmail.conf", "/etc/tmail/tmail.conf" };
+	size_t i;
+
+	for (i = 0; i < sizeof files / sizeof *files; i++)
+		if (access(files[i], R_OK) == 0)
+			return socket_of_file(files[i], path);
+	buf_adds(path, TMAIL_STATEDIR "/admin.sock");
+	return CLI_OK;
+}
+
+static enum cli_exit
+find_socket(const struct cli *cli, struct buf *path)
+{
+	const char *env = getenv("TMAIL_SOCKET");
+
 	if (cli_value(cli, "--socket") != NULL) {
 		buf_adds(path, cli_value(cli, "--socket"));
-	} else if (file != NULL) {
-		if (settings_load(&settings, file, &errors) < 0) {
-			cli_error(CLI_USAGE, "%s cannot be used:\n%s", file, buf_str(&errors));
-			buf_fini(&errors);
-			return CLI_USAGE;
-		}
-		buf_adds(path, settings->admin.socket);
-		settings_free(&settings);
+	} else if (cli_value(cli, "--config") != NULL) {
+		return socket_of_file(cli_value(cli, "--config"), path);
 	} else if (env != NULL && *env != '\0') {
 		buf_adds(path, env);
 	} else {
-		buf_adds(path, TMAIL_RUNDIR "/admin.sock");
+		return default_socket(path);
 	}
 	return CLI_OK;
 }
@@ -51,10 +74,11 @@ connect_to(struct connection *c, const char *path)
 
 	if (strlen(path) >= sizeof un.sun_path)
 		return cli_error(CLI_USAGE, "%s is too long for a socket's name", path);
-	strcpy(un.sun_path, path);
+	memcpy(un.sun_path, path, strlen(path) + 1);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&un, sizeof un) < 0)
-		return cli_error(CLI_UNREACHABLE, "cannot reach tmaild at %s: %s", path, strerror(errno));
+		return cli_error(CLI_UNREACHABLE, "cannot reach tmaild at %s: %s (-c FILE or --socket PATH name another)", path,
+		    strerror(errno));
 	return CLI_OK;
 }
 

@@ -301,7 +301,7 @@ help_manual(struct buf *out)
 	const struct cli_noun *n;
 
 	buf_adds(out, ".\\\" SPDX-License-Identifier: MIT\n.\\\" Made by \"tmail help manual-page\"; edit the tables in "
-	    "src/cli instead.\n.TH TMAIL 1 \"\" \"tmail\"\n.SH NAME\ntmail \\- administer a running tmaild\n"
+	    "src/cli instead.\n.TH TMAIL 1 2026-11-22 \"tmail\"\n.SH NAME\ntmail \\- administer a running tmaild\n"
 	    ".SH SYNOPSIS\n.B tmail\n[\\fB\\-\\-json\\fR] [\\fB\\-\\-socket\\fR \\fIPATH\\fR | \\fB\\-c\\fR "
 	    "\\fIFILE\\fR] \\fICOMMAND\\fR...\n.SH DESCRIPTION\n");
 	roff_text(out, "tmail talks to the admin socket of tmaild on the same machine. Whoever may open that socket may do "

@@ -22,5 +22,5 @@ libtmail_la_SOURCES += \
 	src/cli/render.c src/cli/render.h
 
 dist_man_MANS += man/tmail.1
-EXTRA_DIST += tests/unit/tmail-man.test doc/admin-protocol.md
+EXTRA_DIST += tests/unit/tmail-man.test doc/admin-protocol.md doc/administration.md
 TESTS += tests/unit/tmail-man.test

@@ -14,6 +14,12 @@ struct act {
 	int64_t matched, changed, failed;
 };
 
+static const char *
+entries(int64_t n)
+{
+	return n == 1 ? "entry" : "entries";
+}
+
 static void
 result_given(json_t *o, void *arg)
 {
@@ -71,7 +77,7 @@ prompt(const struct cli *cli, int64_t count)
 {
 	char answer[16];
 
-	fprintf(stderr, "tmail: %s %lld entries? [y/N] ", cli->command->verb, (long long)count);
+	fprintf(stderr, "tmail: %s %lld %s? [y/N] ", cli->command->verb, (long long)count, entries(count));
 	fflush(stderr);
 	if (fgets(answer, sizeof answer, stdin) == NULL)
 		return false;
@@ -93,7 +99,7 @@ confirm(struct cli *cli, struct connection *c)
 		return rc;
 	if (a.matched == 0)
 		return cli_error(CLI_NOTHING, "nothing matches");
-	fprintf(stderr, "tmail: %lld entries match\n", (long long)a.matched);
+	fprintf(stderr, "tmail: %lld %s chosen\n", (long long)a.matched, entries(a.matched));
 	if (cli_has(cli, "--yes"))
 		return CLI_OK;
 	if (isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1 && prompt(cli, a.matched))
@@ -103,8 +109,8 @@ confirm(struct cli *cli, struct connection *c)
 		render_json(would);
 		json_decref(would);
 	}
-	return cli_error(CLI_UNCONFIRMED, "nothing was changed: %lld entries would be, say --yes to mean it",
-	    (long long)a.matched);
+	return cli_error(CLI_UNCONFIRMED, "nothing was changed: say --yes to %s %lld %s", cli->command->verb,
+	    (long long)a.matched, entries(a.matched));
 }
 
 static enum cli_exit
@@ -116,7 +122,7 @@ act(struct cli *cli, struct connection *c)
 	if (rc != CLI_OK)
 		return rc;
 	if (!a.json)
-		printf("%lld of %lld entries changed\n", (long long)a.changed, (long long)a.matched);
+		printf("%lld of %lld %s changed\n", (long long)a.changed, (long long)a.matched, entries(a.matched));
 	if (a.matched == 0)
 		return a.failed > 0 ? CLI_NOTHING : cli_error(CLI_NOTHING, "nothing matches");
 	return a.failed > 0 ? CLI_FAILED : CLI_OK;

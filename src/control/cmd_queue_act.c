@@ -2,6 +2,7 @@
 /* queue.retry, hold, release, bounce and drop: on ids, or on every entry a filter chooses. */
 #include "control/commands.h"
 #include "control/scan.h"
+#include "delivery/delivery.h"
 #include "util/check.h"
 #include "util/log.h"
 #include "util/str.h"
@@ -114,6 +115,15 @@ act_by_id(struct job *job)
 	return a->at < a->scan.filter.id_count;
 }
 
+/* Entries made due would else wait until a dead next hop's time comes. */
+static bool
+wants_attempts(const struct job *job)
+{
+	const struct act *a = job->state;
+
+	return a->matched > 0 && !a->dry_run && job->command->variant != SPOOL_HOLD && job->command->variant != SPOOL_DROP;
+}
+
 static bool
 act_step(struct job *job)
 {
@@ -133,6 +143,8 @@ act_end(struct job *job)
 	struct act *a = job->state;
 
 	scan_end(&a->scan);
+	if (wants_attempts(job) && job->config->delivery != NULL)
+		delivery_wake(job->config->delivery);
 	if (!job->failed && !a->dry_run)
 		log_summary(job);
 }

@@ -7,6 +7,7 @@
 #include "smtp/server.h"
 #include "util/check.h"
 #include "util/clock.h"
+#include "util/counters.h"
 #include "util/log.h"
 
 enum { STATUS_WAIT_MS = 2000 };
@@ -80,6 +81,20 @@ loops_to_json(const struct control_config *config)
 	return array;
 }
 
+/* All of util/counters.def by name. */
+static json_t *
+counters_to_json(void)
+{
+	uint64_t value[COUNTER_COUNT];
+	json_t *o = json_object();
+	unsigned i;
+
+	counters_read(value);
+	for (i = 0; i < COUNTER_COUNT; i++)
+		json_object_set_new(o, counter_info[i].name, json_integer((json_int_t)value[i]));
+	return o;
+}
+
 static bool
 status_step(struct job *job)
 {
@@ -92,13 +107,14 @@ status_step(struct job *job)
 	spool_stats(config->spool, &spool);
 	if (config->delivery != NULL)
 		complete = delivery_status(config->delivery, STATUS_WAIT_MS, hop_found, &sums) == 0;
-	o = json_pack("{s:s,s:o,s:I,s:I,s:i,s:I,s:o,s:o,s:o,s:{s:I,s:I,s:I},s:o,s:b,s:o}", "version", VERSION, "hostname",
+	o = json_pack("{s:s,s:o,s:I,s:I,s:i,s:I,s:o,s:o,s:o,s:{s:I,s:I,s:I},s:o,s:b,s:o,s:o}", "version", VERSION, "hostname",
 	    json_peer(config->settings == NULL ? NULL : config->settings->hostname), "started",
 	    (json_int_t)config->started, "uptime", (json_int_t)(clock_wall() - config->started), "restarts",
 	    (int)config->restarts, "log_lost", (json_int_t)log_lost(), "smtp", smtp_to_json(config->smtp), "queue",
 	    queue_to_json(&spool), "spool", spool_to_json(&spool, config->settings), "delivery", "delivered",
 	    (json_int_t)sums.delivered, "deferred", (json_int_t)sums.deferred, "refused", (json_int_t)sums.refused,
-	    "hops", sums.hops, "complete", (int)complete, "loops", loops_to_json(config));
+	    "hops", sums.hops, "complete", (int)complete, "loops", loops_to_json(config), "counters",
+	    counters_to_json());
 	job_result(job, o);
 	return false;
 }

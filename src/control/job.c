@@ -4,6 +4,7 @@
 #include "control/filter.h"
 #include "util/arena.h"
 #include "util/check.h"
+#include "util/counters.h"
 #include "util/str.h"
 
 #include <stdarg.h>
@@ -133,6 +134,7 @@ job_new(const struct control_config *config, const struct ucred *peer, const cha
 	job->peer = *peer;
 	job->out = out;
 	job->arena = arena_new(0);
+	counter_add(COUNTER_ADMIN_COMMANDS, 1);
 	request = json_from_line(line, n, &err);
 	if (request == NULL)
 		job_fail(job, "bad-request", "%s", err.text);

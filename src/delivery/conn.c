@@ -57,7 +57,6 @@ conn_free(struct conn *c)
 	buf_fini(&c->out);
 	counter_sub(COUNTER_CONNECTIONS_OPEN, 1);
 	atomic_fetch_sub(&c->site->delivery->active, 1);
-	site_pump_later(c->site);
 	free(c);
 }
 
@@ -93,8 +92,10 @@ on_idle(struct io *io, bool timed_out)
 		say_quit(c);
 	else if (io_recv(io, c->in, sizeof(c->in)) < 0 && errno == EAGAIN)
 		io_idle(io, on_idle, c->idle_until);
-	else
+	else {
+		site_pump_later(c->site);
 		conn_free(c);
+	}
 }
 
 static void
@@ -115,12 +116,14 @@ broken(struct conn *c, bool hop_failed)
 	struct hop *hop = c->hop;
 	struct err err = c->err;
 
-	hop_failed = hop_failed && !atomic_load_explicit(&site->delivery->aborting, memory_order_relaxed);
-	if (hop_failed)
-		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
 	conn_free(c);
-	if (hop_failed)
+	if (atomic_load_explicit(&site->delivery->draining, memory_order_relaxed))
+		return;
+	if (hop_failed) {
+		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
 		site_hop_failed(site, hop, err.text);
+	}
+	site_pump_later(site);
 }
 
 static void
@@ -130,7 +133,7 @@ run(void *arg)
 	struct delivery *d = c->site->delivery;
 	int rc = 0;
 
-	if (atomic_load(&d->aborting)) {
+	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && atomic_load(&d->draining))) {
 		conn_free(c);
 		return;
 	}
@@ -191,6 +194,13 @@ conn_quit(struct conn *c)
 	check(c->state == CONN_IDLE);
 	io_busy(&c->io);
 	say_quit(c);
+}
+
+void
+conn_stop_opening(struct conn *c)
+{
+	if (c->state == CONN_OPENING && c->task != NULL)
+		task_cancel(c->task);
 }
 
 void

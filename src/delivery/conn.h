@@ -65,6 +65,9 @@ int conn_wake(struct conn *c);
 /* An idle connection says QUIT and closes. */
 void conn_quit(struct conn *c);
 
+/* On the loop's stack: a connection that is being opened ends, others go on. */
+void conn_stop_opening(struct conn *c);
+
 /* On the loop's stack: breaks off whatever it does. */
 void conn_abort(struct conn *c);
 

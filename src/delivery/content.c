@@ -22,6 +22,7 @@ struct sender {
 	struct iovec v[PIECES];
 	int count;
 	size_t bytes;    /* in v */
+	uint64_t taken;  /* octets of the message so far */
 	bool dots;       /* stuff them */
 	char last[2];    /* octets sent so far end in these */
 };
@@ -80,6 +81,7 @@ remember(struct sender *s, const char *p, size_t n)
 static int
 feed(struct sender *s, const char *p, size_t n)
 {
+	s->taken += n;
 	while (n > 0) {
 		const char *dot = s->dots ? memmem(p, n, "\n.", 2) : NULL;
 		size_t part = dot != NULL ? (size_t)(dot - p) + 1 : n;
@@ -133,8 +135,14 @@ content_send(struct conn *c, const struct message *m, const char *tail, size_t t
 {
 	struct sender s = { .c = c, .dots = (m->flags & MESSAGE_DOTS) != 0, .last = { '\r', '\n' } };
 
-	if ((m->first != NULL || m->blob[0] == '\0' ? feed_chunks(&s, m) : feed_blob(&s, m)) < 0)
+	if ((m->blob[0] == '\0' || m->first != NULL ? feed_chunks(&s, m) : feed_blob(&s, m)) < 0)
 		return -1;
+	/* Whatever went wrong before us: a message that is not whole does not get its final dot. */
+	if (s.taken != m->size) {
+		c->own_fault = true;
+		return err_set(&c->err, "the message has %llu bytes in place of %llu", (unsigned long long)s.taken,
+		    (unsigned long long)m->size);
+	}
 	if ((s.last[0] != '\r' || s.last[1] != '\n') && put(&s, "\r\n", 2) < 0)
 		return -1;
 	return put(&s, tail, tail_len) < 0 ? -1 : flush(&s);

@@ -28,6 +28,16 @@ on_abort(struct post *post)
 		site_abort(list_entry(link, struct site, link));
 }
 
+static void
+on_wake(struct post *post)
+{
+	struct home *home = list_entry(post, struct home, wake);
+
+	atomic_store(&home->waking, false);
+	list_each(link, &home->sites)
+		site_wake(list_entry(link, struct site, link));
+}
+
 static bool
 needs_roots(const struct settings *s)
 {
@@ -53,6 +63,7 @@ delivery_new(struct delivery **out, const struct delivery_config *config, struct
 		home->loop = config->loops[i];
 		home->drain.fn = on_drain;
 		home->abort.fn = on_abort;
+		home->wake.fn = on_wake;
 		list_init(&home->sites);
 	}
 	if (tls_client_new(&d->tls, false, NULL, err) < 0 ||
@@ -126,6 +137,14 @@ delivery_abort(struct delivery *d)
 		return;
 	for (unsigned i = 0; i < d->count; i++)
 		loop_post(d->home[i].loop, &d->home[i].abort);
+}
+
+void
+delivery_wake(struct delivery *d)
+{
+	for (unsigned i = 0; i < d->count; i++)
+		if (!atomic_exchange(&d->home[i].waking, true))
+			loop_post(d->home[i].loop, &d->home[i].wake);
 }
 
 unsigned

@@ -39,6 +39,10 @@ void delivery_drain(struct delivery *d);
  * back as they were; one whose final dot was sent may arrive twice. */
 void delivery_abort(struct delivery *d);
 
+/* Any thread: an administrator asked for attempts, or for bounces. Dead hops are tried now, and queues that stand
+ * still are looked through. */
+void delivery_wake(struct delivery *d);
+
 /* Any thread: connections that exist and other work under way. 0 after a drain: loops may end. */
 unsigned delivery_active(const struct delivery *d);
 

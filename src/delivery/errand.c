@@ -33,20 +33,35 @@ collect_pending(struct errand *a)
 	}
 }
 
+/* What the disk will not give now it may give later; what is damaged stays so, and waits for an administrator. */
+static void
+set_aside(struct site *site, struct entry *entry, const struct err *err)
+{
+	const struct queue_settings *q = &site->settings->queue;
+	struct outcome later = { .count_attempt = true };
+	struct log_record r;
+
+	log_begin(&r, LOG_ERROR, "unreadable");
+	log_id(&r, "msg", entry_id(entry));
+	log_str(&r, "then", err->code != 0 ? "later" : "held");
+	log_str(&r, "reason", err->text);
+	log_end(&r);
+	if (err->code == 0) {
+		entry_hold(entry, err->text);
+		return;
+	}
+	later.next_attempt = clock_wall() + q->retry_min;
+	entry_finish(entry, &later);
+}
+
 int
 errand_begin(struct errand *a, struct site *site, struct entry *entry)
 {
-	struct err err;
+	struct err err = { 0 };
 
 	task_set_message(entry_id(entry));
 	if (entry_load(entry, &a->loaded, &err) < 0) {
-		struct log_record r;
-
-		log_begin(&r, LOG_ERROR, "unreadable");
-		log_id(&r, "msg", entry_id(entry));
-		log_str(&r, "reason", err.text);
-		log_end(&r);
-		entry_hold(entry, err.text);
+		set_aside(site, entry, &err);
 		return -1;
 	}
 	a->site = site;
@@ -123,7 +138,10 @@ errand_return_last(struct errand *a)
 void
 errand_finish(struct errand *a, const struct outcome *outcome)
 {
+	struct message *report = outcome->report; /* the spool takes a reference of its own */
+
 	entry_finish(a->entry, outcome);
+	message_unref(&report);
 	release(a);
 }
 

@@ -41,7 +41,8 @@ struct errand {
 	bool hop_down;          /* no hop could be asked: not counted, what is put off stays due */
 };
 
-/* In a task. Loads ENTRY, which is ACTIVE. -1: it cannot be delivered and was held with an alarm. */
+/* In a task. Loads ENTRY, which is ACTIVE. -1: it could not be read; it was put off, or held where it is damaged,
+ * with an alarm. */
 int errand_begin(struct errand *a, struct site *site, struct entry *entry);
 
 static inline const struct recipient *

@@ -14,3 +14,4 @@ libtmail_la_SOURCES += \
 	src/delivery/sweep.c \
 	src/delivery/transaction.c src/delivery/transaction.h \
 	src/delivery/transfer.c
+EXTRA_DIST += doc/delivery.md

@@ -225,6 +225,18 @@ secure(struct conn *c)
 	return 1;
 }
 
+static void
+log_broken_tls(const struct conn *c)
+{
+	struct log_record r;
+
+	log_begin(&r, LOG_WARN, "tls-broken");
+	log_str(&r, "hop", c->hop->text);
+	log_str(&r, "reason", c->err.text);
+	log_u64(&r, "plain_seconds", HOP_PLAIN / 1000);
+	log_end(&r);
+}
+
 int
 conn_establish(struct conn *c)
 {
@@ -235,8 +247,7 @@ conn_establish(struct conn *c)
 	rc = secure(c);
 	if (rc <= 0)
 		return rc;
-	log_event(LOG_WARN, "tls-broken", "hop=%s: %s; plain text for %d s", c->hop->text, c->err.text,
-	    HOP_PLAIN / 1000);
+	log_broken_tls(c);
 	io_close(&c->io);
 	return greet(c);
 }

@@ -229,14 +229,29 @@ site_work_ended(struct site *site)
 }
 
 static void
+log_hop(const struct site *site, const struct hop *hop, enum log_level level, const char *event, const char *why)
+{
+	struct log_record r;
+
+	log_begin(&r, level, event);
+	log_str(&r, "key", queue_key(site->queue));
+	log_str(&r, "hop", hop->text);
+	if (hop->state == HOP_DEAD) {
+		log_u64(&r, "retry_ms", hop->dead_until - site_now(site));
+		log_u64(&r, "failures", hop->failures);
+	}
+	log_str(&r, "reason", why);
+	log_end(&r);
+}
+
+static void
 look_for_silence(struct site *site, struct hop *hop)
 {
 	if (hop->suspect || hop->conns == 0 || hop->idle_count > 0 ||
 	    site_now(site) < hop->progress_at + HOP_SILENCE)
 		return;
 	hop->suspect = true;
-	log_event(LOG_WARN, "hop-silent", "key=%s hop=%s: no reply for %d s while mail waits",
-	    queue_key(site->queue), hop->text, HOP_SILENCE / 1000);
+	log_hop(site, hop, LOG_WARN, "hop-silent", "no reply while mail waits");
 }
 
 /* Doubles the connections at most, one step a tick, and not while earlier ones are still being opened. */
@@ -326,22 +341,6 @@ site_may_return(struct site *site, uint64_t id)
 	return false;
 }
 
-static void
-log_hop(const struct site *site, const struct hop *hop, enum log_level level, const char *event, const char *why)
-{
-	struct log_record r;
-
-	log_begin(&r, level, event);
-	log_str(&r, "key", queue_key(site->queue));
-	log_str(&r, "hop", hop->text);
-	if (hop->state == HOP_DEAD) {
-		log_u64(&r, "retry_ms", hop->dead_until - site_now(site));
-		log_u64(&r, "failures", hop->failures);
-	}
-	log_str(&r, "reason", why);
-	log_end(&r);
-}
-
 void
 site_hop_failed(struct site *site, struct hop *hop, const char *why)
 {
@@ -370,9 +369,31 @@ site_hop_established(struct site *site, struct hop *hop)
 void
 site_drain(struct site *site)
 {
-	for (unsigned i = 0; i < site->hops.count; i++)
+	for (unsigned i = 0; i < site->hops.count; i++) {
 		list_each_safe(link, &site->hops.hop[i].idle)
 			conn_quit(list_entry(link, struct conn, link));
+		list_each_safe(busy, &site->hops.hop[i].busy)
+			conn_stop_opening(list_entry(busy, struct conn, link));
+	}
+}
+
+void
+site_wake(struct site *site)
+{
+	uint64_t now = site_now(site);
+	struct hop *hop;
+
+	for (unsigned i = 0; i < site->hops.count; i++) {
+		hop = &site->hops.hop[i];
+		if (hop->state != HOP_DEAD)
+			continue;
+		hop->dead_until = now;
+		/* Should it fail, the pause after it is as long as the one cut short here, not longer. */
+		if (hop->failures > 0)
+			hop->failures--;
+	}
+	site->sweep_at = now;
+	site_pump_later(site);
 }
 
 void

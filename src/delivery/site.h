@@ -26,7 +26,8 @@ struct home {
 	struct delivery *delivery;
 	struct loop *loop;
 	struct list sites;
-	struct post drain, abort;
+	struct post drain, abort, wake;
+	atomic_bool waking; /* wake is posted */
 };
 
 struct delivery {
@@ -88,9 +89,12 @@ bool site_may_return(struct site *site, uint64_t id);
 void site_hop_failed(struct site *site, struct hop *hop, const char *why);
 void site_hop_established(struct site *site, struct hop *hop);
 
-/* Every connection ends: idle ones at once. */
+/* Every connection ends: at once those that are idle or being opened. */
 void site_drain(struct site *site);
 void site_abort(struct site *site);
+
+/* Dead hops are probed and ages looked at without waiting for their time. */
+void site_wake(struct site *site);
 
 /* Each starts a task: entries whose time is over while no hop is alive, or that wait for an administrator's
  * bounce; entries of a key without a route. In their files. */

@@ -124,7 +124,8 @@ settle_defaults(struct settings *s, const struct option_context *c)
 		return;
 	s->admin.socket = arena_printf(c->arena, "%s/admin.sock", s->state);
 	if (strlen(s->admin.socket) >= sizeof un.sun_path)
-		conf_error(c->errors, &nowhere, "the path of 'state' is too long for a socket in it, name a shorter one: "
+		conf_error(c->errors, &nowhere,
+		    "the path of 'state' is too long for a socket in it, name a shorter one: "
 		    "admin { socket = /run/tmail/admin.sock }");
 }
 

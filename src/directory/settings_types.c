@@ -162,8 +162,8 @@ next_hop_word(const char *word, struct next_hop *hop, struct err *err)
 	suggest_init(&near, word);
 	suggest_try(&near, "backup");
 	suggest_try(&near, "weight=N");
-	return err_set(err, "behind the address, 'backup' and 'weight=N' are allowed%s%s%s", near.best ? "; did you mean " : "",
-	    near.best ? near.best : "", near.best ? "?" : "");
+	return err_set(err, "behind the address, 'backup' and 'weight=N' are allowed%s%s%s",
+	    near.best ? "; did you mean " : "", near.best ? near.best : "", near.best ? "?" : "");
 }
 
 /* What later issues bring, named so that nobody searches for a typing error. */
@@ -286,18 +286,21 @@ const struct option_type type_domain = { "domain",
 	"A domain name. With a dot before it, every domain below that name, not the name itself.", sizeof(char *),
 	parse_domain, print_text };
 const struct option_type type_address = { "address",
-	"A numeric address with a port, 192.0.2.1:25 or [2001:db8::1]:25; without the address, :25, every address of this "
+	"A numeric address with a port, 192.0.2.1:25 or [2001:db8::1]:25; without the address, :25, every address "
+	"of this "
 	"machine; unix:/path is a local socket.",
 	sizeof(struct addr), parse_address, print_address };
 const struct option_type type_network = { "network",
 	"A numeric address, or a network with its prefix length: 192.0.2.0/24, 2001:db8::/32.", sizeof(struct network),
 	parse_network, print_network };
 const struct option_type type_next_hop = { "next hop",
-	"A numeric address, its port if it is not 25, or unix:/path; in the same quotes may follow backup, for one that is "
+	"A numeric address, its port if it is not 25, or unix:/path; in the same quotes may follow backup, for one "
+	"that is "
 	"used only while no other is alive, and weight=N, its share among those in turn.",
 	sizeof(struct next_hop), parse_next_hop, print_next_hop };
 const struct option_type type_pattern = { "pattern",
-	"user@example.com is one address, @example.com every address of that domain, @.example.com every address of the "
+	"user@example.com is one address, @example.com every address of that domain, @.example.com every address of "
+	"the "
 	"domains below it. Letters match in either case.",
 	sizeof(char *), parse_pattern, print_text };
 const struct option_type type_sender = { "sender pattern",

@@ -41,8 +41,8 @@ static const struct option listener_options[] = {
 	{ .name = "address", .type = &type_address, .flags = OPTION_LIST | OPTION_REQUIRED,
 	  .offset = offsetof(struct listener_settings, address),
 	  .count_offset = offsetof(struct listener_settings, address_count), .example = "\"0.0.0.0:25\", \"[::]:25\"",
-	  .help = "Where clients connect to: numeric addresses with a port, 192.0.2.1:25 or [2001:db8::1]:25. Without the "
-		  "address, as in :25, every address of this machine." },
+	  .help = "Where clients connect to: numeric addresses with a port, 192.0.2.1:25 or [2001:db8::1]:25. "
+		  "Without the address, as in :25, every address of this machine." },
 	{ .name = "tls", .type = &option_enum, .offset = offsetof(struct listener_settings, tls), .words = listener_tls,
 	  .fallback = "auto", .help = "Whether clients use TLS. All but none need a certificate in tls { }." },
 	{ .name = "auth", .flags = OPTION_LATER },
@@ -59,8 +59,9 @@ static const struct option listener_options[] = {
 static const struct option tls_options[] = {
 	{ .name = "certificate", .type = &option_path, .flags = OPTION_ONE | OPTION_REQUIRED,
 	  .offset = offsetof(struct tls_settings, certificate), .example = "/etc/tmail/tls/mx.pem",
-	  .help = "A PEM file with the certificate and its chain, and the private key unless key names another file; or a "
-		  "folder that holds fullchain.pem and privkey.pem. Read at start, with the privileges of the supervisor." },
+	  .help = "A PEM file with the certificate and its chain, and the private key unless key names another "
+		  "file; or a folder that holds fullchain.pem and privkey.pem. Read at start, with the privileges "
+		  "of the supervisor." },
 	{ .name = "key", .type = &option_path, .flags = OPTION_ONE, .offset = offsetof(struct tls_settings, key),
 	  .fallback_help = "the key is in the file of the certificate", .example = "/etc/tmail/tls/mx.key",
 	  .help = "A PEM file with the private key." },
@@ -74,35 +75,38 @@ static const struct option limit_options[] = {
 	{ .name = "sessions", .type = &option_integer, LIMIT(sessions), .min = 1, .max = 1000000, .fallback = "20000",
 	  .help = "SMTP sessions at the same time. Further connections are answered 421." },
 	{ .name = "sessions_per_client", .type = &option_integer, LIMIT(sessions_per_client), .min = 1, .max = 1000000,
-	  .fallback = "500", .help = "SMTP sessions at the same time from one address. Further ones are answered 421." },
+	  .fallback = "500",
+	  .help = "SMTP sessions at the same time from one address. Further ones are answered 421." },
 	{ .name = "tasks", .type = &option_integer, LIMIT(tasks), .min = 100, .max = 30000,
 	  .fallback_help = "16000 divided by threads", .example = "8000",
-	  .help = "What one loop does at the same time besides keeping idle sessions: messages being received or stored, "
-		  "deliveries. Above it sessions are answered 421. Each takes two memory mappings of the kernel's "
-		  "vm.max_map_count." },
+	  .help = "What one loop does at the same time besides keeping idle sessions: messages being received or "
+		  "stored, deliveries. Above it sessions are answered 421. Each takes two memory mappings of the "
+		  "kernel's vm.max_map_count." },
 	{ .name = "recipients", .type = &option_integer, LIMIT(recipients), .min = 1, .max = 50000, .fallback = "1000",
-	  .help = "Recipients of one message; those above it are answered 452 4.5.3 and come in a second transaction. RFC "
-		  "5321 wants 100 at least." },
+	  .help = "Recipients of one message; those above it are answered 452 4.5.3 and come in a second "
+		  "transaction. RFC 5321 wants 100 at least." },
 	{ .name = "errors", .type = &option_integer, LIMIT(errors), .min = 1, .max = 100000, .fallback = "100",
 	  .help = "Replies 4xx and 5xx in one session, then 421 ends it." },
-	{ .name = "messages_per_session", .type = &option_integer, LIMIT(messages_per_session), .min = 0, .max = 1000000,
+	{ .name = "messages_per_session", .type = &option_integer, LIMIT(messages_per_session), .min = 0,
+	  .max = 1000000,
 	  .fallback = "0", .help = "Messages in one session, then 421 ends it. 0 is any number." },
 	{ .name = "hops", .type = &option_integer, LIMIT(hops), .min = 1, .max = 1000, .fallback = "100",
 	  .help = "Received fields of a message. With more it goes round in a loop and is refused, 554 5.4.6." },
 	{ .name = "message_size", .type = &option_size, LIMIT(message_size), .min = KB, .max = TB, .fallback = "50MB",
-	  .help = "The largest message, refused with 552 5.3.4 at MAIL when the client tells its size, else at the end of "
-		  "the data." },
+	  .help = "The largest message, refused with 552 5.3.4 at MAIL when the client tells its size, else at "
+		  "the end of the data." },
 	{ .name = "header_size", .type = &option_size, LIMIT(header_size), .min = KB, .max = 64 * MB, .fallback = "1MB",
 	  .help = "The largest header of a message." },
 	{ .name = "command_timeout", .type = &option_duration, LIMIT(command_timeout), .min = 1, .max = DAY,
 	  .fallback = "5min", .help = "How long a client may be silent between commands, and may take to send one." },
-	{ .name = "data_timeout", .type = &option_duration, LIMIT(data_timeout), .min = 1, .max = DAY, .fallback = "3min",
+	{ .name = "data_timeout", .type = &option_duration, LIMIT(data_timeout), .min = 1, .max = DAY,
+	  .fallback = "3min",
 	  .help = "How long a client may be silent within a message." },
 	{ .name = "message_timeout", .type = &option_duration, LIMIT(message_timeout), .min = 1, .max = 7 * DAY,
 	  .fallback = "1h", .help = "How long a client may take to send one message." },
 	{ .name = "min_rate", .type = &option_byte_rate, LIMIT(min_rate), .min = 0, .max = GB, .fallback = "100B/s",
-	  .help = "How fast a client has to send a message, averaged over the message and looked at after 30 s. 0B/s is any "
-		  "speed." },
+	  .help = "How fast a client has to send a message, averaged over the message and looked at after 30 s. "
+		  "0B/s is any speed." },
 	{ 0 },
 };
 
@@ -167,8 +171,8 @@ static const struct option_word recipient_words[] = {
 	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }
 
 #define NEXT_HOP_HELP \
-	"Numeric addresses, with their port if it is not 25, or unix:/path. In the same quotes may follow backup, for one " \
-	"that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
+	"Numeric addresses, with their port if it is not 25, or unix:/path. In the same quotes may follow backup, " \
+	"for one that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
 	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
@@ -178,7 +182,8 @@ static const struct option domain_options[] = {
 	  ROUTE_COUNT(hop_count), .example = "\"10.0.0.5:25\", \"10.9.0.5:25 backup\"",
 	  .help = "The mail servers of these domains. " NEXT_HOP_HELP },
 	DELIVERY_OPTIONS,
-	{ .name = "recipients", .type = &type_recipients, ROUTE(recipients), .words = recipient_words, .fallback = "any",
+	{ .name = "recipients", .type = &type_recipients, ROUTE(recipients), .words = recipient_words,
+	  .fallback = "any",
 	  .help = "Which recipients exist." },
 	{ .name = "pipeline", .flags = OPTION_LATER },
 	{ .name = "login", .flags = OPTION_LATER },
@@ -187,10 +192,11 @@ static const struct option domain_options[] = {
 };
 
 static const struct option match_options[] = {
-	{ .name = "recipient", .type = &type_pattern, .flags = OPTION_LIST, ROUTE(recipient), ROUTE_COUNT(recipient_count),
+	{ .name = "recipient", .type = &type_pattern, .flags = OPTION_LIST, ROUTE(recipient),
+	  ROUTE_COUNT(recipient_count),
 	  .fallback_help = "every recipient", .example = "\"@example.net\", \"@.example.net\"",
-	  .help = "Recipients: user@example.com, every address of a domain as @example.com, or of the domains below it as "
-		  "@.example.com." },
+	  .help = "Recipients: user@example.com, every address of a domain as @example.com, or of the domains "
+		  "below it as @.example.com." },
 	{ .name = "sender", .type = &type_sender, .flags = OPTION_LIST, ROUTE(sender), ROUTE_COUNT(sender_count),
 	  .fallback_help = "every sender", .example = "\"@example.com\", \"\"",
 	  .help = "Senders, written likewise; the empty text is the null sender of reports." },
@@ -218,31 +224,34 @@ static const struct option_block route_blocks[] = {
 
 static const struct option queue_options[] = {
 	{ .name = "retry", .type = &option_duration, .flags = OPTION_LIST, QUEUE(retry),
-	  .count_offset = offsetof(struct queue_settings, retry_count), .min = 1, .max = 7 * DAY, .fallback = "5min, 4h",
-	  .help = "The first wait before another attempt, and the longest: waits double in between, and vary by some per "
-		  "cent. One value is both." },
+	  .count_offset = offsetof(struct queue_settings, retry_count), .min = 1, .max = 7 * DAY,
+	  .fallback = "5min, 4h",
+	  .help = "The first wait before another attempt, and the longest: waits double in between, and vary by "
+		  "some per cent. One value is both." },
 	{ .name = "lifetime", .type = &option_duration, QUEUE(lifetime), .min = 1, .max = 60 * DAY, .fallback = "5d",
 	  .help = "How long delivery is tried, then the sender gets a report." },
 	{ .name = "bounce_lifetime", .type = &option_duration, QUEUE(bounce_lifetime), .min = 1, .max = 60 * DAY,
 	  .fallback = "2d", .help = "The same for mail from the null sender, which nobody gets a report about." },
-	{ .name = "warn_after", .type = &option_duration, QUEUE(warn_after), .min = 0, .max = 60 * DAY, .fallback = "4h",
+	{ .name = "warn_after", .type = &option_duration, QUEUE(warn_after), .min = 0, .max = 60 * DAY,
+	  .fallback = "4h",
 	  .help = "After this time the sender is told once that the mail is late and still tried. 0s is never." },
 	{ .name = "hold_lifetime", .type = &option_duration, QUEUE(hold_lifetime), .min = 1, .max = 3650u * DAY,
 	  .fallback = "30d", .help = "How long mail is kept that is held for an operator." },
 	{ .name = "min_free", .type = &option_size, QUEUE(min_free), .min = 0, .max = TB, .fallback = "256MB",
-	  .help = "With less room than this on the disk of the queue, mail is answered 452 4.3.1 until there is more." },
+	  .help = "With less room than this on the disk of the queue, mail is answered 452 4.3.1 until there is "
+		  "more." },
 	{ .name = "segment_size", .type = &option_size, QUEUE(segment_size), .min = MB, .max = GB, .fallback = "64MB",
-	  .help = "The queue is kept in files of this size; four of them are there from the start. A message larger than a "
-		  "quarter of it goes to a file of its own." },
+	  .help = "The queue is kept in files of this size; four of them are there from the start. A message larger "
+		  "than a quarter of it goes to a file of its own." },
 	{ .name = "memory_max", .type = &option_size, QUEUE(memory_max), .min = 64 * KB, .max = GB, .fallback = "4MB",
 	  .help = "A message is received in memory up to this size, a larger one into a file of its own." },
 	{ .name = "memory_total", .type = &option_size, QUEUE(memory_total), .min = MB, .max = TB, .fallback = "512MB",
-	  .help = "Memory for the messages being received and the cache together. Above it messages go to files, and if that "
-		  "cannot be, are answered 452." },
+	  .help = "Memory for the messages being received and the cache together. Above it messages go to files, "
+		  "and if that cannot be, are answered 452." },
 	{ .name = "cache", .type = &option_size, QUEUE(cache), .min = 0, .max = TB,
 	  .fallback_help = "a quarter of memory_total", .example = "128MB",
-	  .help = "Of that memory, what may hold messages between reception and their first delivery, so that they need not "
-		  "be read from the disk." },
+	  .help = "Of that memory, what may hold messages between reception and their first delivery, so that "
+		  "they need not be read from the disk." },
 	{ 0 },
 };
 
@@ -269,7 +278,8 @@ verify_queue(void *block, const struct option_context *c)
 	const struct place *at = &q->place;
 
 	if (q->retry_count > 2)
-		conf_error(c->errors, at, "queue: 'retry' is one wait or two: the first and the longest, as in { 5min, 4h }");
+		conf_error(c->errors, at,
+		    "queue: 'retry' is one wait or two: the first and the longest, as in { 5min, 4h }");
 	if (q->retry[0] > q->retry[q->retry_count - 1])
 		conf_error(c->errors, at, "queue: the first wait of 'retry' is longer than the longest");
 	if (q->memory_max > q->memory_total)
@@ -293,8 +303,8 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 		for (k = 0; k < i; k++)
 			if (r->hop[i].address.len == r->hop[k].address.len &&
 			    memcmp(&r->hop[i].address.u, &r->hop[k].address.u, r->hop[i].address.len) == 0)
-				conf_error(c->errors, &r->place, "%s %s: the next hop '%s' is named twice", r->block, r->name,
-				    r->hop[i].text);
+				conf_error(c->errors, &r->place, "%s %s: the next hop '%s' is named twice", r->block,
+				    r->name, r->hop[i].text);
 	}
 	if (all_backup && r->hop_count > 0)
 		conf_error(c->errors, &r->place, "%s %s: every next hop is a backup", r->block, r->name);
@@ -313,8 +323,8 @@ verify_domain(void *block, const struct option_context *c)
 	r->domain = arena_zalloc(c->arena, sizeof *r->domain);
 	r->domain_count = 1;
 	if (type_domain.parse(&in, r->domain, &err) < 0)
-		conf_error(c->errors, &r->place, "domain %s: the block has no 'name', and '%s' is none: %s", r->name, r->name,
-		    err.text);
+		conf_error(c->errors, &r->place, "domain %s: the block has no 'name', and '%s' is none: %s", r->name,
+		    r->name, err.text);
 }
 
 static void
@@ -324,13 +334,16 @@ verify_route(void *block, const struct option_context *c)
 
 	verify_hops(r, c);
 	if (r->hop_count == 0 && !c->partial)
-		conf_error(c->errors, &r->place, "route %s: 'next_hop' is missing; delivery by MX is not built yet", r->name);
+		conf_error(c->errors, &r->place, "route %s: 'next_hop' is missing; delivery by MX is not built yet",
+		    r->name);
 }
 
 static const struct option root_options[] = {
-	{ .name = "hostname", .type = &type_host_name, .flags = OPTION_REQUIRED, .offset = offsetof(struct settings, hostname),
+	{ .name = "hostname", .type = &type_host_name, .flags = OPTION_REQUIRED,
+	  .offset = offsetof(struct settings, hostname),
 	  .example = "mx.example.com",
-	  .help = "The full name of this gateway, as it stands in DNS. It is in the greeting, in EHLO and in Received." },
+	  .help = "The full name of this gateway, as it stands in DNS. It is in the greeting, in EHLO and in "
+		  "Received." },
 	{ .name = "state", .type = &option_path, .offset = offsetof(struct settings, state),
 	  .fallback_help = "chosen when tmail was built, /var/lib/tmail in packages", .example = "/var/lib/tmail",
 	  .help = "The folder that holds the queue. It is made if missing." },
@@ -343,8 +356,8 @@ static const struct option root_options[] = {
 	{ .name = "relay_from", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY,
 	  .offset = offsetof(struct settings, relay_from), .count_offset = offsetof(struct settings, relay_from_count),
 	  .fallback_help = "nobody", .example = "192.0.2.0/24, \"2001:db8::/32\"",
-	  .help = "Clients whose mail is accepted for every recipient that a domain or a route leads to. All others reach "
-		  "only the recipients of a domain { }." },
+	  .help = "Clients whose mail is accepted for every recipient that a domain or a route leads to. All "
+		  "others reach only the recipients of a domain { }." },
 	{ .name = "timezone", .flags = OPTION_LATER },
 	{ .name = "authserv_id", .flags = OPTION_LATER },
 	{ 0 },
@@ -355,26 +368,31 @@ static const struct option root_options[] = {
 	ROOT(route), .count_offset = offsetof(struct settings, route_count), .size = sizeof(struct route_settings)
 
 static const struct option_block root_blocks[] = {
-	{ .name = "listener", .flags = BLOCK_TITLE_OPTIONAL | BLOCK_REPEAT | BLOCK_REQUIRED, .options = listener_options,
+	{ .name = "listener", .flags = BLOCK_TITLE_OPTIONAL | BLOCK_REPEAT | BLOCK_REQUIRED,
+	  .options = listener_options,
 	  ROOT(listener), .count_offset = offsetof(struct settings, listener_count),
 	  .size = sizeof(struct listener_settings), .title = "name", .help = "Where mail comes in." },
-	{ .name = "tls", .options = tls_options, ROOT(tls), .help = "What the gateway shows to clients that use TLS." },
+	{ .name = "tls", .options = tls_options, ROOT(tls), .help = "What the gateway shows to clients that use "
+		  "TLS." },
 	{ .name = "domain", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = domain_options, ROUTES,
 	  .verify = verify_domain, .title = "name",
-	  .help = "Domains that are ours: mail for them is accepted from everybody and goes to their mail servers. The "
-		  "name is the domain, or any word when the block has a name key. It is kept with queued mail, which needs "
-		  "an operator after it was changed." },
-	{ .name = "route", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = route_options, .blocks = route_blocks, ROUTES,
+	  .help = "Domains that are ours: mail for them is accepted from everybody and goes to their mail "
+		  "servers. The name is the domain, or any word when the block has a name key. It is kept with "
+		  "queued mail, which needs an operator after it was changed." },
+	{ .name = "route", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = route_options,
+	  .blocks = route_blocks, ROUTES,
 	  .verify = verify_route, .title = "name",
-	  .help = "Where other mail goes, from clients in relay_from. The most specific match counts: a recipient's address, "
-		  "its domain, the longest parent domain; then the domain blocks; then routes without recipients. Among "
-		  "equals one that names the sender comes first, then the order of the file." },
+	  .help = "Where other mail goes, from clients in relay_from. The most specific match counts: a "
+		  "recipient's address, its domain, the longest parent domain; then the domain blocks; then "
+		  "routes without recipients. Among equals one that names the sender comes first, then the order "
+		  "of the file." },
 	{ .name = "limits", .options = limit_options, ROOT(limits),
 	  .help = "Limits on sessions and messages." },
 	{ .name = "queue", .options = queue_options, ROOT(queue), .verify = verify_queue,
 	  .help = "How long mail is tried, and the room it may take." },
 	{ .name = "delivery", .options = delivery_options, ROOT(delivery),
-	  .help = "How long a next hop is waited for, each wait by itself. The defaults are those of RFC 5321, 4.5.3.2." },
+	  .help = "How long a next hop is waited for, each wait by itself. The defaults are those of RFC 5321, "
+		  "4.5.3.2." },
 	{ .name = "admin", .options = admin_options, ROOT(admin), .help = "The socket for administration." },
 	{ .name = "log", .options = log_options, ROOT(log), .help = "The log: one line a decision, key=value." },
 	{ .name = "client", .flags = BLOCK_LATER },

@@ -2,6 +2,7 @@
 #include "net/listener.h"
 #include "net/loop_private.h"
 #include "util/check.h"
+#include "util/counters.h"
 #include "util/log.h"
 
 #include <errno.h>
@@ -88,6 +89,7 @@ out_of_descriptors(struct listener *l)
 {
 	log_event(LOG_ERROR, "accept", "no descriptor for a new connection (%s): waiting %d ms; raise the limit of open files",
 	    strerror(errno), PAUSE_MS);
+	counter_add(COUNTER_ACCEPT_PAUSES, 1);
 	event_del(l->event);
 	timer_set(&l->pause, loop_now(l->loops[0]) + PAUSE_MS);
 }

@@ -36,14 +36,12 @@ static void
 log_received(const struct session *s, const struct message *m)
 {
 	struct log_record r;
-	char text[ADDR_TEXT];
 
 	log_begin(&r, LOG_INFO, "received");
 	if (!r.live)
 		return;
 	log_id(&r, "msg", m->id);
-	log_str(&r, "client", addr_ip_text(&s->peer, text));
-	log_str(&r, "helo", s->helo);
+	session_log_client(&r, s);
 	log_str(&r, "from", m->sender);
 	log_u64(&r, "rcpts", m->rcpt_count);
 	log_recipients(&r, m);

@@ -34,7 +34,9 @@ mail_parse(struct session *s, struct call *call)
 		return refused(s, 553, "5.6.7", why);
 	if (used < 0)
 		return refused(s, 501, "5.1.7", why);
-	if (params_parse_mail(path + used, n - (size_t)used, OFFER_SIZE | OFFER_8BITMIME, &call->params.mail, &error) < 0)
+	path += used;
+	n -= (size_t)used;
+	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME, &call->params.mail, &error) < 0)
 		return refused(s, error.code, error.enhanced, error.text);
 	return 0;
 }

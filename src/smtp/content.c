@@ -174,11 +174,13 @@ judge(struct content *c)
 	if (flags & DATA_NUL)
 		refuse(c, COUNTER_MESSAGES_REFUSED_SYNTAX, 550, "5.6.0", "the message has a NUL octet");
 	else if (flags & (DATA_BARE_CR | DATA_BARE_LF))
-		refuse(c, COUNTER_MESSAGES_REFUSED_SYNTAX, 550, "5.6.0", "the message has a bare CR or LF; lines end with CR LF");
+		refuse(c, COUNTER_MESSAGES_REFUSED_SYNTAX, 550, "5.6.0",
+		    "the message has a bare CR or LF; lines end with CR LF");
 	else if (flags & DATA_LINE_TOO_LONG)
 		refuse(c, COUNTER_MESSAGES_REFUSED_SYNTAX, 550, "5.6.0", "the message has a line that is too long");
 	else if (flags & DATA_HEADER_TOO_BIG)
-		refuse(c, COUNTER_MESSAGES_REFUSED_SYNTAX, 552, "5.3.4", "the message's header is larger than allowed here");
+		refuse(c, COUNTER_MESSAGES_REFUSED_SYNTAX, 552, "5.3.4",
+		    "the message's header is larger than allowed here");
 	else if (flags & DATA_TOO_MANY_HOPS)
 		refuse(c, COUNTER_MESSAGES_REFUSED_LOOP, 554, "5.4.6", "too many Received fields: a mail loop");
 	else if (c->stream.size > limits->message_size)
@@ -244,11 +246,10 @@ lost(struct content *c, const char *reason)
 {
 	struct session *s = c->s;
 	struct log_record r;
-	char text[ADDR_TEXT];
 
 	log_begin(&r, LOG_INFO, "aborted");
 	log_id(&r, "msg", c->m->id);
-	log_str(&r, "client", addr_ip_text(&s->peer, text));
+	session_log_client(&r, s);
 	log_str(&r, "from", c->m->sender);
 	log_u64(&r, "size", c->stream.size);
 	log_str(&r, "reason", reason);

@@ -12,7 +12,6 @@
 #include "smtp/verbs.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,14 +44,14 @@ session_offers_tls(const struct session *s)
 	return s->home->server->config.tls != NULL && s->listener->settings->tls != TLS_NONE && !io_is_tls(&s->io);
 }
 
-static uint64_t
-command_deadline(const struct session *s)
+uint64_t
+session_command_deadline(const struct session *s)
 {
 	return loop_now(s->home->loop) + (uint64_t)session_settings(s)->limits.command_timeout * 1000;
 }
 
-static void
-log_client(struct log_record *r, const struct session *s)
+void
+session_log_client(struct log_record *r, const struct session *s)
 {
 	char text[ADDR_TEXT];
 
@@ -79,7 +78,7 @@ log_ended(const struct session *s)
 
 	log_begin(&r, LOG_DEBUG, "disconnect");
 	if (r.live) {
-		log_client(&r, s);
+		session_log_client(&r, s);
 		log_str(&r, "stage", stage_name(s));
 		log_u64(&r, "commands", s->commands);
 		log_u64(&r, "errors", s->errors);
@@ -106,101 +105,6 @@ void
 session_drop(struct session *s)
 {
 	session_free(s);
-}
-
-/* ---- replies ---- */
-
-static void
-log_refused(const struct session *s, int code, const char *text)
-{
-	const struct call *call = s->call;
-	struct log_record r;
-
-	log_begin(&r, LOG_INFO, "refused");
-	if (!r.live)
-		return;
-	if (s->tx.m != NULL)
-		log_id(&r, "msg", s->tx.m->id);
-	log_client(&r, s);
-	log_str(&r, "verb", call->verb->name);
-	if (s->tx.m != NULL)
-		log_str(&r, "from", s->tx.m->sender);
-	if (call->path.text != NULL)
-		log_bytes(&r, s->tx.m != NULL ? "to" : "from", call->path.text, call->path.len);
-	else if (call->line.args_len > 0)
-		log_bytes(&r, "args", call->line.args, call->line.args_len < 200 ? call->line.args_len : 200);
-	log_u64(&r, "code", (uint64_t)code);
-	log_str(&r, "reason", text);
-	log_end(&r);
-}
-
-static void
-vreply(struct session *s, int code, const char *enhanced, const char *fmt, va_list ap)
-{
-	char text[1024];
-
-	vsnprintf(text, sizeof text, fmt, ap);
-	reply_add(&s->scratch->out, code, enhanced, text);
-	if (code < 400)
-		return;
-	s->errors++;
-	counter_add(COUNTER_COMMANDS_REFUSED, 1);
-	if (s->call != NULL && (s->call->verb->flags & VERB_LOGGED))
-		log_refused(s, code, text);
-}
-
-void
-session_reply(struct session *s, int code, const char *enhanced, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vreply(s, code, enhanced, fmt, ap);
-	va_end(ap);
-}
-
-void
-session_close(struct session *s, int code, const char *enhanced, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vreply(s, code, enhanced, fmt, ap);
-	va_end(ap);
-	s->closing = true;
-}
-
-/* Sends what fits; the rest, which is rare, is copied so that a client that does not read holds no buffers. */
-int
-session_park(struct session *s)
-{
-	struct buf *out = &s->scratch->out;
-	char *left = NULL;
-	ssize_t n = 0;
-	size_t size = out->len;
-
-	if (size > 0 && !s->gone) {
-		n = io_send(&s->io, out->data, size);
-		if (n < 0 && errno != EAGAIN)
-			s->gone = true;
-		n = n < 0 ? 0 : n;
-		if ((size_t)n < size && !s->gone)
-			left = xmemdup(out->data + n, size - (size_t)n);
-	}
-	input_park(&s->in);
-	server_scratch_give(s->home, &s->scratch);
-	if (left != NULL && io_write(&s->io, left, size - (size_t)n, command_deadline(s)) < 0)
-		s->gone = true;
-	free(left);
-	return s->gone ? -1 : 0;
-}
-
-void
-session_unpark(struct session *s)
-{
-	s->scratch = server_scratch_take(s->home);
-	if (input_fits(&s->in, SCRATCH_INPUT))
-		input_borrow(&s->in, s->scratch->in, SCRATCH_INPUT);
 }
 
 /* On any stack, when no reply is under way: the last thing the client hears. */
@@ -330,11 +234,11 @@ session_start(struct server_loop *home, const struct smtp_listener *listener, in
 	s->peer = *peer;
 	s->stage = STAGE_CONNECT;
 	s->may_relay = settings_may_relay(session_settings(s), peer);
-	s->deadline = command_deadline(s);
+	s->deadline = session_command_deadline(s);
 	list_append(&home->sessions, &s->link);
 	log_begin(&r, LOG_DEBUG, "connect");
 	if (r.live) {
-		log_client(&r, s);
+		session_log_client(&r, s);
 		log_str(&r, "listener", listener->settings->name);
 		log_end(&r);
 	}
@@ -363,14 +267,14 @@ session_handshake(struct session *s)
 	struct log_record r;
 	struct err err;
 
-	if (io_tls_accept(&s->io, s->home->server->config.tls, command_deadline(s), &err) == 0) {
+	if (io_tls_accept(&s->io, s->home->server->config.tls, session_command_deadline(s), &err) == 0) {
 		counter_add(COUNTER_TLS_ACCEPTED, 1);
 		return 0;
 	}
 	s->gone = true;
 	counter_add(COUNTER_TLS_REFUSED, 1);
 	log_begin(&r, LOG_INFO, "tls_failed");
-	log_client(&r, s);
+	session_log_client(&r, s);
 	log_str(&r, "reason", err.text);
 	log_end(&r);
 	return -1;
@@ -418,7 +322,7 @@ run_commands(struct session *s)
 {
 	while (!s->closing && !s->gone && next_command(s)) {
 		limit_errors(s);
-		s->deadline = command_deadline(s);
+		s->deadline = session_command_deadline(s);
 		if (s->scratch == NULL || s->scratch->out.len < SESSION_OUTPUT)
 			continue;
 		if (session_park(s) < 0)

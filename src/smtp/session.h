@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct call;
+struct log_record;
 struct server_loop;
 struct settings;
 struct smtp_listener;
@@ -115,6 +116,12 @@ void session_reset(struct session *s);
 const struct settings *session_settings(const struct session *s);
 struct spool *session_spool(const struct session *s);
 struct smtp_server *session_server(const struct session *s);
+
+/* Until when the next command must have come, and how long a client may take to read a reply. */
+uint64_t session_command_deadline(const struct session *s);
+
+/* Who it is: client= and helo=. */
+void session_log_client(struct log_record *r, const struct session *s);
 
 /* Is STARTTLS to be had now? */
 bool session_offers_tls(const struct session *s);

@@ -143,8 +143,9 @@ list_error(struct parser *p, struct conf_node *n, int opened)
 	struct place at = here(p);
 
 	if (p->tok.kind == CONF_WORD && (n->count == 0 || !p->tok.leads)) {
-		error_at(p, &at, "'%.80s = {' begins a list of values, but %s = follows; a block is written without '='",
-		    n->key, shown(p));
+		error_at(p, &at,
+		    "'%.80s = {' begins a list of values, but %s = follows; a block is written without '='", n->key,
+		    shown(p));
 		skip_block(p);
 		return false;
 	}
@@ -218,8 +219,8 @@ parse_value(struct parser *p, struct conf_node *n)
 	p->last_value = p->tok.line;
 	advance(p);
 	if (p->tok.kind == CONF_COMMA) {
-		error_at(p, &at, "several values of '%.80s' are written in braces: %.80s = { %.80s, ... }", n->key, n->key,
-		    n->value->text);
+		error_at(p, &at, "several values of '%.80s' are written in braces: %.80s = { %.80s, ... }", n->key,
+		    n->key, n->value->text);
 		resync(p, at.line);
 		return false;
 	}
@@ -264,8 +265,8 @@ parse_include(struct parser *p, struct conf_node **tail)
 		if (glob(pattern, GLOB_NOSORT, NULL, &g) == 0) {
 			qsort(g.gl_pathv, g.gl_pathc, sizeof *g.gl_pathv, by_bytes);
 			for (i = 0; i < g.gl_pathc; i++)
-				tail = load_file(l->arena, arena_strdup(l->arena, g.gl_pathv[i]), p->source, p->files, &at,
-				    tail, l->errors);
+				tail = load_file(l->arena, arena_strdup(l->arena, g.gl_pathv[i]), p->source, p->files,
+				    &at, tail, l->errors);
 			globfree(&g);
 		} else if (strpbrk(pattern, "*?[") == NULL) {
 			error_at(p, &at, "include: there is no file %s", pattern);
@@ -294,7 +295,8 @@ parse_block(struct parser *p, struct conf_node *n, struct conf_node **tail, unsi
 		advance(p);
 	} else {
 		at = here(p);
-		error_at(p, &at, "the block '%.80s {' of line %d is not closed: a '}' is missing", n->key, n->place.line);
+		error_at(
+		    p, &at, "the block '%.80s {' of line %d is not closed: a '}' is missing", n->key, n->place.line);
 	}
 	return &n->next;
 }
@@ -347,8 +349,8 @@ parse_statement(struct parser *p, struct conf_node **tail, unsigned depth)
 	n->title = p->next.text;
 	advance(p);
 	if (p->next.kind != CONF_OPEN) {
-		error_at(p, &at, "'%.80s %.80s': '%.80s = value' or '%.80s %.80s { ... }' is expected", n->key, n->title,
-		    n->key, n->key, n->title);
+		error_at(p, &at, "'%.80s %.80s': '%.80s = value' or '%.80s %.80s { ... }' is expected", n->key,
+		    n->title, n->key, n->key, n->title);
 		advance(p);
 		resync(p, at.line);
 		return tail;
@@ -422,7 +424,8 @@ load_file(struct arena *arena, const char *path, const struct source *outer, uns
 		conf_error(errors, from, "%s", err.text);
 	} else {
 		(*files)++;
-		tail = parse_text(arena, path, text.data != NULL ? text.data : "", text.len, &self, files, tail, errors);
+		tail =
+		    parse_text(arena, path, text.data != NULL ? text.data : "", text.len, &self, files, tail, errors);
 	}
 	buf_fini(&text);
 	return tail;

@@ -52,7 +52,8 @@ skip_blank(struct conf_lexer *l)
 			continue;
 		}
 		if (is_control(c)) {
-			conf_error(l->errors, &l->place, "the byte 0x%02x cannot stand in a configuration", (unsigned char)c);
+			conf_error(
+			    l->errors, &l->place, "the byte 0x%02x cannot stand in a configuration", (unsigned char)c);
 			skip_line(l);
 			continue;
 		}

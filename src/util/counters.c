@@ -57,12 +57,6 @@ counter_get(enum counter c)
 }
 
 void
-counter_set(enum counter c, uint64_t n)
-{
-	counter_add(c, n - counter_get(c));
-}
-
-void
 counters_read(uint64_t out[COUNTER_COUNT])
 {
 	unsigned i;

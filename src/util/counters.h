@@ -32,9 +32,6 @@ void counter_add(enum counter c, uint64_t n);
 /* For levels. The total of all threads never goes below zero when every sub follows its add. */
 void counter_sub(enum counter c, uint64_t n);
 
-/* Makes a level N. Only where one thread alone uses that counter. */
-void counter_set(enum counter c, uint64_t n);
-
 uint64_t counter_get(enum counter c);
 
 /* All of them. Threads that are adding meanwhile may show in one and not yet in another. */

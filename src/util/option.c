@@ -139,7 +139,8 @@ static bool
 seen_twice(const struct place **seen, const struct conf_node *n, const struct option_context *c)
 {
 	if (*seen != NULL) {
-		conf_error(c->errors, &n->place, "'%s' is given twice, first at %s:%d", n->key, (*seen)->file, (*seen)->line);
+		conf_error(
+		    c->errors, &n->place, "'%s' is given twice, first at %s:%d", n->key, (*seen)->file, (*seen)->line);
 		return true;
 	}
 	*seen = &n->place;
@@ -155,8 +156,8 @@ read_key(struct pass *p, const struct conf_node *n)
 	if (o == NULL) {
 		sub = find_block(p->block, n->key);
 		if (sub != NULL)
-			conf_error(p->c->errors, &n->place, "'%s' is a block: %s%s { ... }, without '='", n->key, n->key,
-			    sub->flags & BLOCK_TITLE ? " NAME" : "");
+			conf_error(p->c->errors, &n->place, "'%s' is a block: %s%s { ... }, without '='", n->key,
+			    n->key, sub->flags & BLOCK_TITLE ? " NAME" : "");
 		else
 			unknown(p, n);
 		return;
@@ -311,11 +312,12 @@ require(struct pass *p, const struct place *place)
 		return;
 	for (o = p->block->options; o != NULL && o->name != NULL; o++)
 		if ((o->flags & OPTION_REQUIRED) && p->key_seen[o - p->block->options] == NULL)
-			conf_error(p->c->errors, place, "%s%s'%s' is missing%s%s", in ? in : "", in ? ": " : "", o->name,
-			    o->example ? ", as in " : "", o->example ? o->example : "");
+			conf_error(p->c->errors, place, "%s%s'%s' is missing%s%s", in ? in : "", in ? ": " : "",
+			    o->name, o->example ? ", as in " : "", o->example ? o->example : "");
 	for (sub = p->block->blocks; sub != NULL && sub->name != NULL; sub++)
 		if ((sub->flags & BLOCK_REQUIRED) && p->block_seen[sub - p->block->blocks] == NULL)
-			conf_error(p->c->errors, place, "%s%sa '%s { }' is missing", in ? in : "", in ? ": " : "", sub->name);
+			conf_error(
+			    p->c->errors, place, "%s%sa '%s { }' is missing", in ? in : "", in ? ": " : "", sub->name);
 }
 
 static unsigned

@@ -101,8 +101,8 @@ struct option_block {
 
 /* Reads statements from FIRST on into TARGET, a zeroed structure described by ROOT, whose defaults are filled in
  * first. -1 when errors were reported. */
-int option_apply(const struct option_block *root, const struct conf_node *first, const struct place *place, void *target,
-    const struct option_context *c);
+int option_apply(const struct option_block *root, const struct conf_node *first, const struct place *place,
+    void *target, const struct option_context *c);
 
 /* TARGET as a configuration, defaults included. */
 void option_print(const struct option_block *root, const void *target, struct buf *out);

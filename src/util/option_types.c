@@ -45,9 +45,10 @@ unit_meant(const struct unit *u, const char *name)
 	static const struct {
 		const char *written, *meant;
 	} other[] = { { "sec", "s" }, { "secs", "s" }, { "second", "s" }, { "seconds", "s" }, { "mins", "min" },
-		{ "minute", "min" }, { "minutes", "min" }, { "hr", "h" }, { "hrs", "h" }, { "hour", "h" }, { "hours", "h" },
-		{ "day", "d" }, { "days", "d" }, { "week", "w" }, { "weeks", "w" }, { "k", "KB" }, { "kib", "KB" },
-		{ "m", "MB" }, { "mib", "MB" }, { "g", "GB" }, { "gib", "GB" }, { "t", "TB" }, { "tib", "TB" } };
+		{ "minute", "min" }, { "minutes", "min" }, { "hr", "h" }, { "hrs", "h" }, { "hour", "h" },
+		{ "hours", "h" }, { "day", "d" }, { "days", "d" }, { "week", "w" }, { "weeks", "w" }, { "k", "KB" },
+		{ "kib", "KB" }, { "m", "MB" }, { "mib", "MB" }, { "g", "GB" }, { "gib", "GB" }, { "t", "TB" },
+		{ "tib", "TB" } };
 	const struct unit *at;
 	size_t i;
 
@@ -75,13 +76,14 @@ parse_with_unit(const char *text, const struct unit *u, const char *kind, const 
 	if (text[n] == '\0')
 		return err_set(err, "the unit is missing: %s, as in %s%s", allowed, text, u[1].name);
 	if (u == time_unit && strcmp(text + n, "m") == 0)
-		return err_set(err, "'m' is no unit: for minutes write %.*smin; for months write days, as in 30d", (int)n, text);
+		return err_set(
+		    err, "'m' is no unit: for minutes write %.*smin; for months write days, as in 30d", (int)n, text);
 	found = unit_find(u, text + n);
 	if (found == NULL) {
 		meant = unit_meant(u, text + n);
 		if (meant != NULL)
-			return err_set(err, "'%.20s' is no unit, did you mean %.*s%s? Allowed are %s", text + n, (int)n, text,
-			    meant, allowed);
+			return err_set(err, "'%.20s' is no unit, did you mean %.*s%s? Allowed are %s", text + n, (int)n,
+			    text, meant, allowed);
 		return err_set(err, "'%.20s' is no unit of a %s: %s", text + n, kind, allowed);
 	}
 	if (str_u64(text, n, UINT64_MAX / found->factor, &v) < 0)
@@ -256,10 +258,12 @@ parse_rate(const struct option_input *in, void *out, struct err *err)
 		return err_set(err, "a rate is a number for a span of time, as in 500/day or 30/min");
 	u = unit_find(per_unit, in->text + n + 1);
 	if (u == NULL && strcmp(in->text + n, "/m") == 0)
-		return err_set(err, "'m' is no span: for minutes write %.*s/min; there is none of months, the longest is w",
-		    (int)n, in->text);
+		return err_set(err,
+		    "'m' is no span: for minutes write %.*s/min; there is none of months, the longest is w", (int)n,
+		    in->text);
 	if (u == NULL)
-		return err_set(err, "'%.20s' is no span of a rate: s, min, h, day or w, as in 500/day", in->text + n + 1);
+		return err_set(
+		    err, "'%.20s' is no span of a rate: s, min, h, day or w, as in 500/day", in->text + n + 1);
 	if (str_u64(in->text, n, UINT32_MAX, &rate->count) < 0)
 		return err_set(err, "the number is too large");
 	rate->seconds = (uint32_t)u->factor;
@@ -332,8 +336,8 @@ refuse_word(const struct option *o, const char *text, struct err *err)
 		if (!w->later)
 			buf_printf(&all, "%s%s", all.len ? ", " : "", w->name);
 	}
-	err_set(err, "allowed are %s%s%s%s", buf_str(&all), near.best ? "; did you mean " : "", near.best ? near.best : "",
-	    near.best ? "?" : "");
+	err_set(err, "allowed are %s%s%s%s", buf_str(&all), near.best ? "; did you mean " : "",
+	    near.best ? near.best : "", near.best ? "?" : "");
 	buf_fini(&all);
 	return -1;
 }
@@ -369,11 +373,12 @@ print_enum(struct buf *b, const struct option *o, const void *value)
 const struct option_type option_string = { "text", "A bare word, or any text in quotes.", sizeof(char *), parse_string,
 	print_string };
 const struct option_type option_path = { "path",
-	"A file or folder. A relative path starts at the folder of the configuration file it stands in.", sizeof(char *),
-	parse_path, print_string };
-const struct option_type option_bool = { "yes | no", "One of the words yes and no.", sizeof(bool), parse_bool, print_bool };
-const struct option_type option_integer = { "number", "A whole number, without a unit.", sizeof(uint32_t), parse_integer,
-	print_integer };
+	"A file or folder. A relative path starts at the folder of the configuration file it stands in.",
+	sizeof(char *), parse_path, print_string };
+const struct option_type option_bool = { "yes | no", "One of the words yes and no.", sizeof(bool), parse_bool,
+	print_bool };
+const struct option_type option_integer = { "number", "A whole number, without a unit.", sizeof(uint32_t),
+	parse_integer, print_integer };
 const struct option_type option_size = { "size",
 	"A whole number directly followed by its unit: B, KB, MB, GB or TB, each 1024 times the one before.",
 	sizeof(uint64_t), parse_size, print_size };

@@ -73,3 +73,7 @@ fuzz_targets += tests/fuzz/fuzz_recovery
 tests_fuzz_fuzz_recovery_SOURCES = tests/fuzz/fuzz_recovery.c $(simdisk) $(fuzz_main)
 tests_fuzz_fuzz_recovery_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_recovery_LDFLAGS = $(fuzz_ldflags)
+fuzz_targets += tests/fuzz/fuzz_transaction
+tests_fuzz_fuzz_transaction_SOURCES = tests/fuzz/fuzz_transaction.c $(fuzz_main)
+tests_fuzz_fuzz_transaction_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_transaction_LDFLAGS = $(fuzz_ldflags)

@@ -11,6 +11,7 @@ EXTRA_DIST += tests/session/load.py
 EXTRA_DIST += tests/session/postfix.py
 EXTRA_DIST += tests/session/test_cli_queue.py
 EXTRA_DIST += tests/session/test_cli_status.py
+EXTRA_DIST += tests/session/test_configuration.py
 EXTRA_DIST += tests/session/test_crash.py
 EXTRA_DIST += tests/session/test_delivery_bounce.py
 EXTRA_DIST += tests/session/test_delivery_content.py

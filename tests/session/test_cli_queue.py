@@ -246,6 +246,22 @@ class Change(QueueTest):
         self.hop.wait_messages(3)
         self.wait_count(0)
 
+    def test_retry_tries_a_dead_next_hop(self):
+        self.hop = self.next_hop(listen=False)
+        self.g = self.gateway(next_hop=self.hop)
+        self.g.send("a@example.com", "b@example.net", LETTER)
+        ident = self.ids()[0]
+
+        def hop():
+            return json.loads(self.g.cli("status", "--json"))["hops"][0]
+
+        harness.wait_until(lambda: hop()["failures"] >= 2 and hop()["state"] == "dead", what="a second failure")
+        until = hop()["dead_until"]
+        self.hop.listen()
+        self.g.cli("queue", "retry", ident)
+        self.hop.wait_messages(1)
+        self.assertLess(time.time(), until - 2)
+
     def test_drop_deletes_and_only_the_log_knows(self):
         self.start()
         first = self.ids("--from", "sender0@example.org")[0]

@@ -87,7 +87,8 @@ class Relay(harness.SessionTest):
         self.gateway(next_hop=hop).send("a@example.com", "Postmaster", LETTER)
         self.assertEqual(hop.wait_messages(1)[0].recipients, ["Postmaster@example.net"])
         own = self.next_hop()
-        self.gateway(next_hop=own, domains=("example.net", "mx.example.test")).send("a@example.com", "postmaster", LETTER)
+        gateway = self.gateway(next_hop=own, domains=("example.net", "mx.example.test"))
+        gateway.send("a@example.com", "postmaster", LETTER)
         self.assertEqual(own.wait_messages(1)[0].recipients, ["postmaster@mx.example.test"])
 
     def test_the_same_recipient_twice_gets_one(self):

@@ -214,16 +214,24 @@ content_at(uint64_t id, uint64_t off)
 	return (char)('a' + (id * 31 + off * 7 + off / 64) % 26);
 }
 
+void
+rig_fill(uint64_t id, uint64_t off, char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		p[i] = content_at(id, off + i);
+}
+
 static void
 fill(struct message *m, size_t size)
 {
-	size_t off, i, n;
+	size_t off, n;
 	char piece[4096];
 
 	for (off = 0; off < size; off += n) {
 		n = size - off < sizeof piece ? size - off : sizeof piece;
-		for (i = 0; i < n; i++)
-			piece[i] = content_at(m->id, off + i);
+		rig_fill(m->id, off, piece, n);
 		message_append(m, piece, n);
 	}
 }

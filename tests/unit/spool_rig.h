@@ -50,6 +50,9 @@ struct message *rig_message(struct rig *r, size_t size, unsigned rcpts, const ch
 uint64_t rig_commit(struct rig *r, unsigned index, size_t size, unsigned rcpts, const char *const *keys,
     unsigned nkeys);
 
+/* N bytes of that content from OFF on. */
+void rig_fill(uint64_t id, uint64_t off, char *p, size_t n);
+
 /* The content is what rig_message() made. */
 bool rig_content_ok(struct spool *spool, const struct message *m);
 

@@ -78,7 +78,9 @@ statements_parse_as_the_grammar_says(void **state)
 {
 	static const struct row row[] = {
 		{ "", "", NULL },
-		{ "\xef\xbb\xbf" "a = b", "a=b ", NULL },
+		{ "\xef\xbb\xbf"
+		  "a = b",
+		    "a=b ", NULL },
 		{ "a = b\r\nc = d\r\n", "a=b c=d ", NULL },
 		{ "a=b", "a=b ", NULL },
 		{ "a = b c = d  e { f = g  h = i } j = k", "a=b c=d e{f=g h=i } j=k ", NULL },
@@ -91,7 +93,8 @@ statements_parse_as_the_grammar_says(void **state)
 		{ "t { u v { w { x = y } } }", "t{u(v){w{x=y } } } ", NULL },
 		{ "include = x", "include=x ", NULL },
 		{ "codes = { 127.0.0.2-127.0.0.11 }", "codes=[127.0.0.2-127.0.0.11] ", NULL },
-		{ "alias @old.example { to = { @me.example, a*b } }", "alias(@old.example){to=[@me.example|a*b] } ", NULL },
+		{ "alias @old.example { to = { @me.example, a*b } }", "alias(@old.example){to=[@me.example|a*b] } ",
+		    NULL },
 	};
 
 	(void)state;
@@ -132,8 +135,9 @@ quotes_and_escapes(void **state)
 		{ "a = 'b", "a=b ", "f:1: the single quote here is not closed on its line\n" },
 		{ "a = \"b\\\"", NULL, "f:1: the double quote here is not closed on its line\n" },
 		{ "a = \"b\"c", NULL,
-		  "f:1: white space is missing after the closing quote of \"b\"\n"
-		  "f:1: 'c' stands alone: 'c = value' or 'c { ... }' is expected; a value with white space needs quotes\n" },
+		    "f:1: white space is missing after the closing quote of \"b\"\n"
+		    "f:1: 'c' stands alone: 'c = value' or 'c { ... }' is expected; a value with white space needs "
+		    "quotes\n" },
 	};
 
 	(void)state;
@@ -149,32 +153,34 @@ errors_name_line_and_remedy_and_parsing_goes_on(void **state)
 		{ "a =", "", "f:1: 'a' has no value\n" },
 		{ "t { a = }\nb = c", "t{} b=c ", "f:1: 'a' has no value\n" },
 		{ "a = b c\nd = e", "a=b d=e ",
-		  "f:1: 'c' stands alone: 'c = value' or 'c { ... }' is expected; a value with white space needs quotes\n" },
+		    "f:1: 'c' stands alone: 'c = value' or 'c { ... }' is expected; a value with white space needs "
+		    "quotes\n" },
 		{ "c\nd = e", "d=e ", "f:1: 'c' stands alone: 'c = value' or 'c { ... }' is expected\n" },
 		{ "a b\nd = e", "d=e ", "f:1: 'a b': 'a = value' or 'a b { ... }' is expected\n" },
 		{ "a = b, c\nd = e", "d=e ", "f:1: several values of 'a' are written in braces: a = { b, ... }\n" },
 		{ "a = b=c\nd = e", "d=e ", "f:1: the value of 'a' holds '=': write it in double quotes\n" },
 		{ "a = { b c }", "a=[b|c] ", "f:1: a comma is missing before 'c' in the list of 'a'\n" },
 		{ "a = { b,, c }", "a=[b|c] ",
-		  "f:1: ',' in the list of 'a': values are separated by one comma, lists hold no lists\n" },
+		    "f:1: ',' in the list of 'a': values are separated by one comma, lists hold no lists\n" },
 		{ "a = { b, { c }, d }", NULL,
-		  "f:1: '{' in the list of 'a': values are separated by one comma, lists hold no lists\n"
-		  "f:1: ',' in the list of 'a': values are separated by one comma, lists hold no lists\n" },
+		    "f:1: '{' in the list of 'a': values are separated by one comma, lists hold no lists\n"
+		    "f:1: ',' in the list of 'a': values are separated by one comma, lists hold no lists\n" },
 		{ "a = { b,\nc = d", "c=d ", "f:2: the list 'a = {' of line 1 is not closed before 'c'\n" },
 		{ "a = {\nb", "", "f:2: the list 'a = {' of line 1 is not closed before the end of the file\n" },
 		{ "t { m = {\n g = s }\n}\nd = e", "t{} d=e ",
-		  "f:2: 'm = {' begins a list of values, but 'g' = follows; a block is written without '='\n" },
+		    "f:2: 'm = {' begins a list of values, but 'g' = follows; a block is written without '='\n" },
 		{ "t {\n a = b\n", "t{a=b } ", "f:3: the block 't {' of line 1 is not closed: a '}' is missing\n" },
 		{ "}\na = b", "a=b ", "f:1: '}' closes nothing\n" },
 		{ "\"a\" = b\nc = d", "c=d ",
-		  "f:1: 'a' stands where a key or the type of a block is expected (these are never quoted)\n" },
+		    "f:1: 'a' stands where a key or the type of a block is expected (these are never quoted)\n" },
 		{ "= b\nc = d", "c=d ", "f:1: '=' stands where a key or the type of a block is expected\n" },
-		{ "{ a = b }\nc = d", NULL, "f:1: '{' stands where a key or the type of a block is expected\nf:1: '}' closes nothing\n" },
+		{ "{ a = b }\nc = d", NULL,
+		    "f:1: '{' stands where a key or the type of a block is expected\nf:1: '}' closes nothing\n" },
 		{ "a = b\n\001\nc = d", "a=b c=d ", "f:2: the byte 0x01 cannot stand in a configuration\n" },
 		{ "include \"x\"", "", "f:1: include works in files only\n" },
 		{ "a =\nb = c, d\ne f\n\ng = h", "g=h ",
-		  "f:1: 'a' has no value\nf:2: several values of 'b' are written in braces: b = { c, ... }\n"
-		  "f:3: 'e f': 'e = value' or 'e f { ... }' is expected\n" },
+		    "f:1: 'a' has no value\nf:2: several values of 'b' are written in braces: b = { c, ... }\n"
+		    "f:3: 'e f': 'e = value' or 'e f { ... }' is expected\n" },
 	};
 
 	(void)state;
@@ -234,7 +240,8 @@ make_folder(void **state)
 static int
 remove_folder(void **state)
 {
-	static const char *const name[] = { "a", "b", "d/1.conf", "d/10.conf", "d/2.conf", "d/Z.conf", "d/x.other", "d", "" };
+	static const char *const name[] = { "a", "b", "d/1.conf", "d/10.conf", "d/2.conf", "d/Z.conf", "d/x.other", "d",
+		"" };
 	char path[200];
 	size_t i;
 

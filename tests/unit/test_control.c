@@ -35,7 +35,7 @@ enum { BASE = 1000 };
 static unsigned entries;
 static uint64_t next_id = 1000000000;
 static enum entry_state forced_state[BASE];
-static atomic_uint acts, inspected, walks_open;
+static atomic_uint acts, wakes, inspected, walks_open;
 static char last_reason[64];
 static const char content[] = "Received: from x\r\nSubject: \x1b[2J\r\n\r\nbody\r\n";
 
@@ -199,6 +199,13 @@ delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct
 	return 0;
 }
 
+void
+delivery_wake(struct delivery *d)
+{
+	(void)d;
+	wakes++;
+}
+
 const char *
 hop_state_name(enum hop_state state)
 {
@@ -222,7 +229,7 @@ setup(void **state)
 
 	entries = 40;
 	memset(forced_state, 0, sizeof forced_state);
-	acts = inspected = 0;
+	acts = wakes = inspected = 0;
 	strcpy(s->folder, "/tmp/tmail-control-XXXXXX");
 	assert_non_null(mkdtemp(s->folder));
 	snprintf(s->path, sizeof s->path, "%s/admin", s->folder);
@@ -545,6 +552,7 @@ a_bulk_change_touches_what_the_filter_chose(void **state)
 	assert_int_equal(number(results, 0, "changed"), 20);
 	assert_int_equal(acts, 20);
 	assert_string_equal(last_reason, "moving");
+	assert_int_equal(wakes, 0);
 	json_decref(results);
 }
 
@@ -574,6 +582,7 @@ ids_are_acted_on_and_unknown_ones_reported(void **state)
 	assert_string_equal(text(results, 0, "id"), unknown);
 	assert_int_equal(number(results, 1, "changed"), 1);
 	assert_int_equal(number(results, 1, "failed"), 1);
+	assert_int_equal(wakes, 1); /* dead next hops do not keep it waiting */
 	json_decref(results);
 }
 

@@ -57,15 +57,6 @@ many_threads_add_up(void **state)
 	assert_true(counter_get(COUNTER_SESSIONS_OPEN) == 0);
 }
 
-static void
-levels_can_be_set(void **state)
-{
-	(void)state;
-	counter_set(COUNTER_QUEUE_HELD, 7);
-	counter_set(COUNTER_QUEUE_HELD, 2);
-	assert_true(counter_get(COUNTER_QUEUE_HELD) == 2);
-}
-
 /* Names are what scripts and dashboards are built on. */
 static void
 every_counter_has_a_distinct_name_and_prose(void **state)
@@ -92,7 +83,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_threads_add_up),
-		cmocka_unit_test(levels_can_be_set),
 		cmocka_unit_test(every_counter_has_a_distinct_name_and_prose),
 	};
 

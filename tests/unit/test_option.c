@@ -35,26 +35,55 @@ static const struct option part_options[] = {
 };
 
 static const struct option whole_options[] = {
-	{ .name = "flag", .type = &option_bool, .offset = offsetof(struct whole, flag), .fallback = "yes", .help = "A flag." },
-	{ .name = "rate", .type = &option_rate, .offset = offsetof(struct whole, rate), .fallback = "500/day",
-	  .help = "A rate. Its prose has a second sentence that is long enough to be folded in the sample file, which "
-		  "folds at some hundred columns." },
-	{ .name = "text", .type = &option_string, .offset = offsetof(struct whole, text), .fallback_help = "none",
-	  .help = "A text." },
-	{ .name = "wait", .type = &option_duration, .flags = OPTION_LIST, .offset = offsetof(struct whole, wait),
-	  .count_offset = offsetof(struct whole, wait_count), .fallback = "5min, 4h", .help = "Waits." },
+	{ .name = "flag",
+	    .type = &option_bool,
+	    .offset = offsetof(struct whole, flag),
+	    .fallback = "yes",
+	    .help = "A flag." },
+	{ .name = "rate",
+	    .type = &option_rate,
+	    .offset = offsetof(struct whole, rate),
+	    .fallback = "500/day",
+	    .help =
+		"A rate. Its prose has a second sentence that is long enough to be folded in the sample file, which "
+		"folds at some hundred columns." },
+	{ .name = "text",
+	    .type = &option_string,
+	    .offset = offsetof(struct whole, text),
+	    .fallback_help = "none",
+	    .help = "A text." },
+	{ .name = "wait",
+	    .type = &option_duration,
+	    .flags = OPTION_LIST,
+	    .offset = offsetof(struct whole, wait),
+	    .count_offset = offsetof(struct whole, wait_count),
+	    .fallback = "5min, 4h",
+	    .help = "Waits." },
 	{ .name = "any_size", .type = &option_size, .offset = offsetof(struct whole, any_size), .help = "A size." },
 	{ 0 },
 };
 
 static const struct option_block whole_blocks[] = {
-	{ .name = "single", .options = part_options, .offset = offsetof(struct whole, single), .help = "At most once." },
-	{ .name = "part", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = part_options,
-	  .offset = offsetof(struct whole, part), .count_offset = offsetof(struct whole, part_count),
-	  .size = sizeof(struct part), .title = "name", .help = "One of many." },
-	{ .name = "other", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = part_options,
-	  .offset = offsetof(struct whole, part), .count_offset = offsetof(struct whole, part_count),
-	  .size = sizeof(struct part), .title = "name", .help = "Another kind in the same array." },
+	{ .name = "single",
+	    .options = part_options,
+	    .offset = offsetof(struct whole, single),
+	    .help = "At most once." },
+	{ .name = "part",
+	    .flags = BLOCK_TITLE | BLOCK_REPEAT,
+	    .options = part_options,
+	    .offset = offsetof(struct whole, part),
+	    .count_offset = offsetof(struct whole, part_count),
+	    .size = sizeof(struct part),
+	    .title = "name",
+	    .help = "One of many." },
+	{ .name = "other",
+	    .flags = BLOCK_TITLE | BLOCK_REPEAT,
+	    .options = part_options,
+	    .offset = offsetof(struct whole, part),
+	    .count_offset = offsetof(struct whole, part_count),
+	    .size = sizeof(struct part),
+	    .title = "name",
+	    .help = "Another kind in the same array." },
 	{ 0 },
 };
 
@@ -119,28 +148,38 @@ types_read_their_texts_and_refuse_others(void **state)
 		{ "rate = 5000/h", "" },
 		{ "rate = 1/s rate = 2/s", "f:1: 'rate' is given twice, first at f:1\n" },
 		{ "rate = 30", "f:1: 'rate = 30': a rate is a number for a span of time, as in 500/day or 30/min\n" },
-		{ "rate = /day", "f:1: 'rate = /day': a rate is a number for a span of time, as in 500/day or 30/min\n" },
-		{ "rate = 30/m", "f:1: 'rate = 30/m': 'm' is no span: for minutes write 30/min; there is none of months, the "
-				 "longest is w\n" },
-		{ "rate = 30/year", "f:1: 'rate = 30/year': 'year' is no span of a rate: s, min, h, day or w, as in 500/day\n" },
+		{ "rate = /day",
+		    "f:1: 'rate = /day': a rate is a number for a span of time, as in 500/day or 30/min\n" },
+		{ "rate = 30/m",
+		    "f:1: 'rate = 30/m': 'm' is no span: for minutes write 30/min; there is none of months, the "
+		    "longest is w\n" },
+		{ "rate = 30/year",
+		    "f:1: 'rate = 30/year': 'year' is no span of a rate: s, min, h, day or w, as in 500/day\n" },
 		{ "text = \"a b\"", "" },
 		{ "text = \"\"", "f:1: 'text = \"\"': the text is empty\n" },
 		{ "wait = 30s", "" },
 		{ "wait = { 2h, 7d, 1w }", "" },
-		{ "wait = { 2h,\n 7m }", "f:2: 'wait = 7m': 'm' is no unit: for minutes write 7min; for months write days, as in 30d\n" },
+		{ "wait = { 2h,\n 7m }",
+		    "f:2: 'wait = 7m': 'm' is no unit: for minutes write 7min; for months write days, as in 30d\n" },
 		{ "wait = 7months", "f:1: 'wait = 7months': 'months' is no unit of a duration: s, min, h, d or w\n" },
-		{ "wait = 7hours", "f:1: 'wait = 7hours': 'hours' is no unit, did you mean 7h? Allowed are s, min, h, d or w\n" },
+		{ "wait = 7hours",
+		    "f:1: 'wait = 7hours': 'hours' is no unit, did you mean 7h? Allowed are s, min, h, d or w\n" },
 		{ "wait = 1000000w", "f:1: 'wait = 1000000w': the duration is too long\n" },
-		{ "wait = soon", "f:1: 'wait = soon': a duration is a whole number with a unit (s, min, h, d or w), as in 5min\n" },
+		{ "wait = soon",
+		    "f:1: 'wait = soon': a duration is a whole number with a unit (s, min, h, d or w), as in 5min\n" },
 		{ "wait = 1.5h", "f:1: 'wait = 1.5h': '.5h' is no unit of a duration: s, min, h, d or w\n" },
-		{ "wait = -5s", "f:1: 'wait = -5s': a duration is a whole number with a unit (s, min, h, d or w), as in 5min\n" },
+		{ "wait = -5s",
+		    "f:1: 'wait = -5s': a duration is a whole number with a unit (s, min, h, d or w), as in 5min\n" },
 		{ "any_size = 25MB", "" },
-		{ "any_size = 25mb", "f:1: 'any_size = 25mb': 'mb' is no unit, did you mean 25MB? Allowed are B, KB, MB, GB or TB\n" },
+		{ "any_size = 25mb",
+		    "f:1: 'any_size = 25mb': 'mb' is no unit, did you mean 25MB? Allowed are B, KB, MB, GB or TB\n" },
 		{ "any_size = 99999999999TB", "f:1: 'any_size = 99999999999TB': the number is too large\n" },
 		{ "single { number = 4294967296 }", "f:1: 'number = 4294967296': the number is too large\n" },
 		{ "single { number = 1KB }", "f:1: 'number = 1KB': a whole number is expected, without a unit\n" },
 		{ "singel { }", "f:1: 'singel' is unknown, did you mean 'single'?\n" },
-		{ "xyzzy = 1", "f:1: 'xyzzy' is unknown; allowed are flag, rate, text, wait, any_size, single { }, part { }, other { }\n" },
+		{ "xyzzy = 1",
+		    "f:1: 'xyzzy' is unknown; allowed are flag, rate, text, wait, any_size, single { }, part { }, "
+		    "other { }\n" },
 		{ "part a { } part b { } other a { }", "" },
 		{ "part a { }\npart a { }", "f:2: part 'a' is given twice, first at f:1\n" },
 		{ "part \"\" { }", "f:1: the name of a part is empty\n" },
@@ -164,7 +203,8 @@ blocks_keep_title_place_and_order(void **state)
 {
 	struct arena *arena = arena_new(0);
 	struct buf errors = { 0 };
-	struct whole *w = apply(arena, "part a { number = 1 }\nother a { }\npart c { }\n\nsingle { number = 9 }", &errors);
+	struct whole *w =
+	    apply(arena, "part a { number = 1 }\nother a { }\npart c { }\n\nsingle { number = 9 }", &errors);
 
 	(void)state;
 	assert_string_equal(errors.data, "");
@@ -201,8 +241,12 @@ values_print_as_they_could_be_written(void **state)
 	struct buf errors = { 0 }, out = { 0 };
 
 	(void)state;
-	option_print(&whole, apply(arena, "flag = no text = \"a \\\"b\\\" c\\\\d\" rate = 90/min wait = { 90s, 120s, 0s }\n"
-	    "any_size = 1536KB part \"x y\" { }", &errors), &out);
+	option_print(&whole,
+	    apply(arena,
+		"flag = no text = \"a \\\"b\\\" c\\\\d\" rate = 90/min wait = { 90s, 120s, 0s }\n"
+		"any_size = 1536KB part \"x y\" { }",
+		&errors),
+	    &out);
 	assert_string_equal(errors.data, "");
 	assert_string_equal(buf_str(&out),
 	    "flag = no\nrate = 90/min\ntext = \"a \\\"b\\\" c\\d\"\nwait = { 90s, 2min, 0s }\nany_size = 1536KB\n"
@@ -234,13 +278,25 @@ manual_and_sample_come_from_the_rows(void **state)
 static void
 suggestions_are_near_or_none(void **state)
 {
-	static const char *const word[] = { "hostname", "listener", "limits", "tls", "log", "queue", "route", "recipients" };
+	static const char *const word[] = { "hostname", "listener", "limits", "tls", "log", "queue", "route",
+		"recipients" };
 	static const struct {
 		const char *written, *meant;
 	} row[] = {
-		{ "hostnme", "hostname" }, { "hsotname", "hostname" }, { "HOSTNAME", "hostname" }, { "listner", "listener" },
-		{ "limit", "limits" }, { "tsl", "tls" }, { "queu", "queue" }, { "qeueu", "queue" }, { "rout", "route" },
-		{ "recip", "recipients" }, { "x", NULL }, { "xyz", NULL }, { "frobnicate", NULL }, { "", NULL },
+		{ "hostnme", "hostname" },
+		{ "hsotname", "hostname" },
+		{ "HOSTNAME", "hostname" },
+		{ "listner", "listener" },
+		{ "limit", "limits" },
+		{ "tsl", "tls" },
+		{ "queu", "queue" },
+		{ "qeueu", "queue" },
+		{ "rout", "route" },
+		{ "recip", "recipients" },
+		{ "x", NULL },
+		{ "xyz", NULL },
+		{ "frobnicate", NULL },
+		{ "", NULL },
 		{ "a word that is longer than any other word in the language", NULL },
 	};
 	struct suggest s;

@@ -94,16 +94,21 @@ every_built_key_reaches_its_field(void **state)
 	    "listener b { address = \"unix:/x\" tls = implicit }\n"
 	    "listener c { address = \"127.0.0.1:27\" }\n"
 	    "tls { certificate = { /c.pem } key = /k.pem }\n"
-	    "limits { sessions = 1 sessions_per_client = 2 tasks = 300 recipients = 4 errors = 5 messages_per_session = 6\n"
+	    "limits { sessions = 1 sessions_per_client = 2 tasks = 300 recipients = 4 errors = 5 "
+	    "messages_per_session = 6\n"
 	    "  hops = 7 message_size = 8MB header_size = 9KB command_timeout = 10s data_timeout = 11min\n"
 	    "  message_timeout = 12h min_rate = 13B/s }\n"
 	    "admin { socket = /a.sock mode = 0660 } log { to = /l level = debug }\n"
-	    "queue { retry = { 1s, 2s } lifetime = 3s bounce_lifetime = 4s warn_after = 5s hold_lifetime = 6s min_free = 7MB\n"
+	    "queue { retry = { 1s, 2s } lifetime = 3s bounce_lifetime = 4s warn_after = 5s hold_lifetime = 6s "
+	    "min_free = 7MB\n"
 	    "  memory_max = 8MB memory_total = 9MB cache = 0B }\n"
-	    "delivery { connect_timeout = 1s command_timeout = 2s data_timeout = 3s end_timeout = 4s idle_timeout = 5s }\n"
-	    "domain d { name = { Example.NET, .example.org } recipients = any tls = none connections = 9 balance = round-robin\n"
+	    "delivery { connect_timeout = 1s command_timeout = 2s data_timeout = 3s end_timeout = 4s idle_timeout = "
+	    "5s }\n"
+	    "domain d { name = { Example.NET, .example.org } recipients = any tls = none connections = 9 balance = "
+	    "round-robin\n"
 	    "  next_hop = { \"10.0.0.1 weight=3\", \"[2001:db8::1]:2525\", \"unix:/run/x backup weight=2\" } }\n"
-	    "route r { match { recipient = { \"A@Example.com\", \"@example.com\" } sender = { \"\", \"@.x.example\" } }\n"
+	    "route r { match { recipient = { \"A@Example.com\", \"@example.com\" } sender = { \"\", \"@.x.example\" "
+	    "} }\n"
 	    "  tls = required next_hop = \"10.0.0.2:26\" }\n");
 	const struct route_settings *d = &s->route[0], *r = &s->route[1];
 
@@ -235,16 +240,19 @@ static const struct {
 	{ "limits = 3", "f:4: 'limits' is a block: limits { ... }, without '='\n" },
 	{ "limits x { }", "f:4: limits has no name: limits { ... }\n" },
 	{ "limits { } limits { }", "f:4: 'limits' is given twice, first at f:4\n" },
-	{ "limits {\n\nmesage_size = 1MB }", "f:6: 'mesage_size' is unknown in limits { }, did you mean 'message_size'?\n" },
-	{ "limits { message_size = 25 }", "f:4: 'message_size = 25': the unit is missing: B, KB, MB, GB or TB, as in 25KB\n" },
+	{ "limits {\n\nmesage_size = 1MB }",
+	    "f:6: 'mesage_size' is unknown in limits { }, did you mean 'message_size'?\n" },
+	{ "limits { message_size = 25 }",
+	    "f:4: 'message_size = 25': the unit is missing: B, KB, MB, GB or TB, as in 25KB\n" },
 	{ "limits { message_size = 25M }",
-	  "f:4: 'message_size = 25M': 'M' is no unit, did you mean 25MB? Allowed are B, KB, MB, GB or TB\n" },
+	    "f:4: 'message_size = 25M': 'M' is no unit, did you mean 25MB? Allowed are B, KB, MB, GB or TB\n" },
 	{ "limits { message_size = 1B }", "f:4: 'message_size = 1B': allowed are 1KB to 1TB\n" },
 	{ "limits { command_timeout = 5m }",
-	  "f:4: 'command_timeout = 5m': 'm' is no unit: for minutes write 5min; for months write days, as in 30d\n" },
+	    "f:4: 'command_timeout = 5m': 'm' is no unit: for minutes write 5min; for months write days, as in 30d\n" },
 	{ "limits { command_timeout = 300 }",
-	  "f:4: 'command_timeout = 300': the unit is missing: s, min, h, d or w, as in 300min\n" },
-	{ "limits { min_rate = 100 }", "f:4: 'min_rate = 100': a byte rate is a size for each second, as in 100B/s or 4KB/s\n" },
+	    "f:4: 'command_timeout = 300': the unit is missing: s, min, h, d or w, as in 300min\n" },
+	{ "limits { min_rate = 100 }",
+	    "f:4: 'min_rate = 100': a byte rate is a size for each second, as in 100B/s or 4KB/s\n" },
 	{ "log { level = inof }", "f:4: 'level = inof': allowed are error, warn, info, debug; did you mean info?\n" },
 	{ "log { to = \"\" }", "f:4: 'to = \"\"': the path is empty\n" },
 	{ "admin { mode = 660 }", "f:4: 'mode = 660': permissions are four octal digits, as in 0660\n" },
@@ -254,38 +262,44 @@ static const struct {
 	{ "listener x { address = \"[::]:25\" }", "f:4: listener: the address [::]:25 is already taken, at f:2\n" },
 	{ "listener x { address = { } }", "f:4: 'address = { }': the list is empty\n" },
 	{ "listener x { address = \":1\" tls = required }",
-	  "f:4: listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }\n" },
-	{ "listener x { address = \":1\" } listener x { address = \":2\" }", "f:4: listener 'x' is given twice, first at f:4\n" },
+	    "f:4: listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }\n" },
+	{ "listener x { address = \":1\" } listener x { address = \":2\" }",
+	    "f:4: listener 'x' is given twice, first at f:4\n" },
 	{ "listener x { }", "f:4: listener: 'address' is missing, as in \"0.0.0.0:25\", \"[::]:25\"\n" },
 	{ "domain { next_hop = 10.0.0.1 }", "f:4: a domain needs a name: domain NAME { ... }\n" },
-	{ "domain x { name = { a.example, a.example } next_hop = 10.0.0.1 }", "f:4: domain x: 'a.example' is named twice\n" },
+	{ "domain x { name = { a.example, a.example } next_hop = 10.0.0.1 }",
+	    "f:4: domain x: 'a.example' is named twice\n" },
 	{ "domain x { name = Example.NET next_hop = 10.0.0.1 }",
-	  "f:4: domain x: 'example.net' already belongs to domain example.net of f:3\n" },
+	    "f:4: domain x: 'example.net' already belongs to domain example.net of f:3\n" },
 	{ "domain \"two words\" { next_hop = 10.0.0.1 }",
-	  "f:4: domain two words: the block has no 'name', and 'two words' is none: a domain name is expected, as in "
-	  "example.com\n" },
+	    "f:4: domain two words: the block has no 'name', and 'two words' is none: a domain name is expected, as in "
+	    "example.com\n" },
 	{ "domain x { name = *.example.org next_hop = 10.0.0.1 }",
-	  "f:4: 'name = *.example.org': did you mean .example.org? It means every domain below example.org\n" },
+	    "f:4: 'name = *.example.org': did you mean .example.org? It means every domain below example.org\n" },
 	{ "domain x { name = me@example.org next_hop = 10.0.0.1 }",
-	  "f:4: 'name = me@example.org': a domain is expected, did you mean example.org?\n" },
+	    "f:4: 'name = me@example.org': a domain is expected, did you mean example.org?\n" },
 	{ "domain x { name = m\303\274ller.example next_hop = 10.0.0.1 }",
-	  "f:4: 'name = m\303\274ller.example': write the domain in its ASCII form (xn--...)\n" },
-	{ "domain x.example { }", "f:4: domain: 'next_hop' is missing, as in \"10.0.0.5:25\", \"10.9.0.5:25 backup\"\n" },
-	{ "domain x.example { next_hop = { \"10.0.0.1 backup\" } }", "f:4: domain x.example: every next hop is a backup\n" },
+	    "f:4: 'name = m\303\274ller.example': write the domain in its ASCII form (xn--...)\n" },
+	{ "domain x.example { }",
+	    "f:4: domain: 'next_hop' is missing, as in \"10.0.0.5:25\", \"10.9.0.5:25 backup\"\n" },
+	{ "domain x.example { next_hop = { \"10.0.0.1 backup\" } }",
+	    "f:4: domain x.example: every next hop is a backup\n" },
 	{ "domain x.example { next_hop = { 10.0.0.1, \"10.0.0.1:25\" } }",
-	  "f:4: domain x.example: the next hop '10.0.0.1:25' is named twice\n" },
+	    "f:4: domain x.example: the next hop '10.0.0.1:25' is named twice\n" },
 	{ "route r { next_hop = \"10.0.0.1 bakup\" }",
-	  "f:4: 'next_hop = 10.0.0.1 bakup': behind the address, 'backup' and 'weight=N' are allowed; did you mean backup?\n" },
+	    "f:4: 'next_hop = 10.0.0.1 bakup': behind the address, 'backup' and 'weight=N' are allowed; did you "
+	    "mean backup?\n" },
 	{ "route r { next_hop = \"10.0.0.1 weight=0\" }",
-	  "f:4: 'next_hop = 10.0.0.1 weight=0': a weight is a number from 1 to 1000\n" },
+	    "f:4: 'next_hop = 10.0.0.1 weight=0': a weight is a number from 1 to 1000\n" },
 	{ "route r { next_hop = :25 }", "f:4: 'next_hop = :25': the address is missing, as in 10.0.0.5:25\n" },
 	{ "route r { next_hop = 10.0.0.999 }", NULL },
 	{ "route r { match { recipient = example.com } next_hop = 10.0.0.1 }",
-	  "f:4: 'recipient = example.com': an address pattern is expected, did you mean @example.com?\n" },
+	    "f:4: 'recipient = example.com': an address pattern is expected, did you mean @example.com?\n" },
 	{ "route r { match { recipient = \"\" } next_hop = 10.0.0.1 }",
-	  "f:4: 'recipient = \"\"': an address pattern is expected: user@example.com, @example.com or @.example.com\n" },
+	    "f:4: 'recipient = \"\"': an address pattern is expected: user@example.com, @example.com or "
+	    "@.example.com\n" },
 	{ "queue { retry = { 1s, 2s, 3s } }",
-	  "f:4: queue: 'retry' is one wait or two: the first and the longest, as in { 5min, 4h }\n" },
+	    "f:4: queue: 'retry' is one wait or two: the first and the longest, as in { 5min, 4h }\n" },
 	{ "queue { retry = { 2h, 1h } }", "f:4: queue: the first wait of 'retry' is longer than the longest\n" },
 	{ "queue { memory_max = 1GB }", "f:4: queue: 'memory_max' is larger than 'memory_total'\n" },
 	{ "queue { cache = 1GB }", "f:4: queue: 'cache' is larger than 'memory_total'\n" },
@@ -317,26 +331,50 @@ static void
 rest_of_the_vocabulary_is_not_built_yet(void **state)
 {
 	static const char *const later[] = {
-		"timezone = Europe/Paris", "authserv_id = x",
-		"client x { network = 10.0.0.1 }", "pipeline inbound { run = { spf } }", "filter x { module = milter }",
-		"auth { source = { directory } }", "policy x { limit y { rate = 1/d } }", "destination x { connections = 1 }",
-		"source x { address = 10.0.0.1 }", "secret x { user = me }", "alias a@b.example { to = c@d.example }",
-		"dkim x.example { selector = s }", "test \"x\" { expect = accept }", "dns { forward = 10.0.0.1 }",
-		"user x { }", "group x { }", "quota x { }", "node x { }", "admin { http = \":80\" }", "log { format = json }",
-		"listener x { address = \":1\" auth = required }", "listener x { address = \":1\" sender_match = both }",
-		"listener x { address = \":1\" proxy = { 10.0.0.1 } }", "listener x { address = \":1\" xclient = { 10.0.0.1 } }",
-		"listener x { address = \":1\" xclient_login = yes }", "listener x { address = \":1\" relay = only }",
-		"listener x { address = \":1\" inbound = y }", "listener x { address = \":1\" outbound = y }",
-		"tls { certificate = { /a.pem, /b.pem } }", "tls { certificate = /a.pem ca = /b.pem }",
+		"timezone = Europe/Paris",
+		"authserv_id = x",
+		"client x { network = 10.0.0.1 }",
+		"pipeline inbound { run = { spf } }",
+		"filter x { module = milter }",
+		"auth { source = { directory } }",
+		"policy x { limit y { rate = 1/d } }",
+		"destination x { connections = 1 }",
+		"source x { address = 10.0.0.1 }",
+		"secret x { user = me }",
+		"alias a@b.example { to = c@d.example }",
+		"dkim x.example { selector = s }",
+		"test \"x\" { expect = accept }",
+		"dns { forward = 10.0.0.1 }",
+		"user x { }",
+		"group x { }",
+		"quota x { }",
+		"node x { }",
+		"admin { http = \":80\" }",
+		"log { format = json }",
+		"listener x { address = \":1\" auth = required }",
+		"listener x { address = \":1\" sender_match = both }",
+		"listener x { address = \":1\" proxy = { 10.0.0.1 } }",
+		"listener x { address = \":1\" xclient = { 10.0.0.1 } }",
+		"listener x { address = \":1\" xclient_login = yes }",
+		"listener x { address = \":1\" relay = only }",
+		"listener x { address = \":1\" inbound = y }",
+		"listener x { address = \":1\" outbound = y }",
+		"tls { certificate = { /a.pem, /b.pem } }",
+		"tls { certificate = /a.pem ca = /b.pem }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = verify }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = \"file:/x\" }",
 		"domain x.example { next_hop = 10.0.0.1 pipeline = strict }",
 		"domain x.example { next_hop = 10.0.0.1 tls = verify }",
-		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }", "domain x.example { next_hop = \"lmtp:10.0.0.1:24\" }",
-		"domain x.example { next_hop = \"lmtp:unix:/x\" }", "domain x.example { next_hop = mx:example.net }",
-		"domain x.example { next_hop = \"mail.example.net:25 backup\" }", "domain x.example { next_hop = mailhost }",
-		"route x { source = y next_hop = 10.0.0.1 }", "route x { login = y next_hop = 10.0.0.1 }",
-		"route x { match { group = y } next_hop = 10.0.0.1 }", "route x { }",
+		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }",
+		"domain x.example { next_hop = \"lmtp:10.0.0.1:24\" }",
+		"domain x.example { next_hop = \"lmtp:unix:/x\" }",
+		"domain x.example { next_hop = mx:example.net }",
+		"domain x.example { next_hop = \"mail.example.net:25 backup\" }",
+		"domain x.example { next_hop = mailhost }",
+		"route x { source = y next_hop = 10.0.0.1 }",
+		"route x { login = y next_hop = 10.0.0.1 }",
+		"route x { match { group = y } next_hop = 10.0.0.1 }",
+		"route x { }",
 	};
 	struct buf errors = { 0 }, text = { 0 };
 	size_t i;
@@ -360,7 +398,8 @@ all_errors_of_a_file_are_told_at_once(void **state)
 	struct buf errors = { 0 };
 
 	(void)state;
-	assert_null(parse("threads = x\nlistener { address = 1 }\nfoo = 1\nlog { level = x }\nqueue { retry = 1 }\n}", &errors));
+	assert_null(parse(
+	    "threads = x\nlistener { address = 1 }\nfoo = 1\nlog { level = x }\nqueue { retry = 1 }\n}", &errors));
 	assert_non_null(strstr(errors.data, "f:1: "));
 	assert_non_null(strstr(errors.data, "f:2: "));
 	assert_non_null(strstr(errors.data, "f:3: "));
@@ -386,7 +425,8 @@ most_specific_route_counts(void **state)
 	    "route late     { match { recipient = \"@example.com\" } next_hop = 10.0.0.1 }\n"
 	    "route user     { match { recipient = \"joe@example.com\" } next_hop = 10.0.0.1 }\n"
 	    "route ours     { match { recipient = \"vip@ours.example\" } next_hop = 10.0.0.1 }\n"
-	    "route bysender { match { recipient = \"@example.com\" sender = \"@partner.example\" } next_hop = 10.0.0.1 }\n"
+	    "route bysender { match { recipient = \"@example.com\" sender = \"@partner.example\" } next_hop = "
+	    "10.0.0.1 }\n"
 	    "route nulls    { match { sender = \"\" } next_hop = 10.0.0.1 }\n"
 	    "route bulk     { match { sender = { \"@.news.example\", \"list@news.example\" } } next_hop = 10.0.0.1 }\n"
 	    "domain ours    { name = { ours.example, .ours.example } next_hop = 10.0.0.1 }\n"
@@ -469,7 +509,8 @@ many_domains_load_quickly(void **state)
 	(void)state;
 	buf_adds(&b, SMALL);
 	for (i = 0; i < 20000; i++)
-		buf_printf(&b, "domain d%d.example { next_hop = 10.0.0.1 }\nlistener l%d { address = \"10.%d.%d.1:25\" }\n", i, i,
+		buf_printf(&b,
+		    "domain d%d.example { next_hop = 10.0.0.1 }\nlistener l%d { address = \"10.%d.%d.1:25\" }\n", i, i,
 		    i / 256, i % 256);
 	s = good(buf_str(&b));
 	assert_int_equal(s->route_count, 20001);
