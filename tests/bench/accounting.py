@@ -6,7 +6,6 @@ import threading
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def usable_hierarchy():
@@ -92,22 +91,19 @@ class Account:
 
     def rss(self):
         """Bytes resident, shared pages counted in each process."""
-        total = 0
-        for pid in self.pids():
-            try:
-                with open("/proc/%d/statm" % pid) as f:
-                    total += int(f.read().split()[1]) * PAGE
-            except (OSError, IndexError):
-                pass
-        return total
+        return self.mapped("Rss:")
 
     def pss(self):
         """Bytes resident, shared pages divided among those who share them."""
+        return self.mapped("Pss:")
+
+    def mapped(self, kind):
+        """From smaps_rollup: statm is cheaper, and off by the kernel's per-CPU counters."""
         total = 0
         for pid in self.pids():
             try:
                 with open("/proc/%d/smaps_rollup" % pid) as f:
-                    total += sum(int(line.split()[1]) * 1024 for line in f if line.startswith("Pss:"))
+                    total += sum(int(line.split()[1]) * 1024 for line in f if line.startswith(kind))
             except OSError:
                 pass
         return total
@@ -150,16 +146,15 @@ class Peak(threading.Thread):
         self.start()
 
     def run(self):
-        turn = 0
-        while not self.ended.wait(0.25):
+        while not self.ended.wait(1):
             self.rss = max(self.rss, self.account.rss())
-            if turn % 4 == 0:
-                self.pss = max(self.pss, self.account.pss())
-            turn += 1
+            self.pss = max(self.pss, self.account.pss())
 
     def stop(self):
         self.ended.set()
         self.join()
+        self.rss = max(self.rss, self.account.rss())
+        self.pss = max(self.pss, self.account.pss())
 
 
 def busy():

@@ -196,7 +196,7 @@ class Bench:
         target = self.target(kind, sessions=count + 100)
         try:
             target.start()
-            self.load(target.port, ["-d", "-s", "20"], 4 * KB, 1000)
+            self.load(target.port, ["-d", "-s", "20"], KB, 20)  # little: memory it leaves free would be taken first
             target.account.settle(5)
             rss, pss, free = target.account.rss(), target.account.pss(), available()
             holder = subprocess.Popen([os.path.join(self.a.programs, "bench-idle"), str(target.port), str(count)],

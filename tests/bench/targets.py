@@ -96,12 +96,12 @@ class Target:
         self.folder = folder
         self.sink_port = sink_port
         self.options = options
-        self.port = sink_port
+        self.port = None
         self.process = None
         self.account = Account()
 
     def start(self):
-        pass
+        self.port = self.sink_port
 
     def spawn(self, command, **kw):
         with open(os.path.join(self.folder, "stdio"), "ab") as out:
@@ -141,7 +141,7 @@ domain example.net {{ next_hop = {{ "127.0.0.1:{sink}" }} tls = none }}
 """
 
     def start(self, extra="", arguments=(), seconds=30):
-        self.port = free_port() if self.port == self.sink_port else self.port
+        self.port = self.port or free_port()
         with open(os.path.join(self.folder, "tmail.conf"), "w") as f:
             f.write(self.CONFIG.format(folder=self.folder, port=self.port, sink=self.sink_port, extra=extra,
                                        threads=self.options.get("threads", "")))
