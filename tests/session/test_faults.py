@@ -40,7 +40,15 @@ class Faulty(harness.SessionTest):
         gateway.start()
         gateway.send()
         hop.wait_messages(1)
+        self.wait_for_stock(gateway)
         return gateway, faults
+
+    def wait_for_stock(self, gateway):
+        """Until the log has its prepared segments, so that no fault strikes their making instead."""
+        def ready():
+            names = [n for _, _, files in os.walk(os.path.join(gateway.state, "spool")) for n in files]
+            return sum(n.endswith(".seg") for n in names) >= 5 and not any(n.endswith(".new") for n in names)
+        harness.wait_until(ready, what="prepared segments")
 
 
 class FailingDisk(Faulty):
