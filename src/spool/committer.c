@@ -35,6 +35,7 @@ struct committer {
 	/* The thread's own. */
 	struct job *again, **again_last; /* records that could not be written */
 	uint64_t look_at;           /* clock_ms(), 0: nothing to look at */
+	uint64_t look_ms;           /* LOOK_MS; tests do not wait */
 	bool unsynced;              /* something was appended since the last sync */
 	uint32_t current;
 	struct parcel parcel;
@@ -348,12 +349,17 @@ static void
 note_failure(struct committer *c, uint32_t broken, const struct err *err)
 {
 	struct index *ix = &c->spool->index;
+	struct usage *u;
 
 	if (broken != 0) {
 		pthread_mutex_lock(&ix->lock);
-		index_usage(ix, broken)->broken = true;
+		u = index_usage(ix, broken);
+		u->broken = true;
+		u->closed = clock_ms();
+		u->doubtful |= c->unsynced;
 		ix->look = true;
 		pthread_mutex_unlock(&ix->lock);
+		c->unsynced = false; /* no sync helps them now */
 	}
 	if (err->code == ENOSPC) {
 		atomic_store(&c->spool->log_full, true);
@@ -523,16 +529,29 @@ sync_log(struct committer *c)
 	return 0;
 }
 
+/* Records in a broken segment may be lost that made others unneeded. Until compaction has written what counts of
+ * them again, only broken segments may go. */
+static bool
+is_doubtful(struct index *ix)
+{
+	list_each(link, &ix->order)
+		if (list_entry(link, struct usage, order)->doubtful)
+			return true;
+	return false;
+}
+
 static struct usage *
 unneeded(struct index *ix, uint32_t current)
 {
-	struct usage *s;
+	bool doubtful = is_doubtful(ix);
+	uint64_t now = clock_ms();
+	struct usage *u;
 
 	list_each(link, &ix->order)
 	{
-		s = list_entry(link, struct usage, order);
-		if (s->number != current && !usage_needed(s))
-			return s;
+		u = list_entry(link, struct usage, order);
+		if (u->number != current && u->free_after <= now && (u->broken || !doubtful) && !usage_needed(u))
+			return u;
 	}
 	return NULL;
 }
@@ -543,21 +562,24 @@ static void
 free_segments(struct committer *c, uint32_t current)
 {
 	struct index *ix = &c->spool->index;
-	struct usage *s;
+	struct usage *u;
 	struct err err;
+	bool freed;
 
+	if (!atomic_exchange(&ix->look, false))
+		return;
 	pthread_mutex_lock(&ix->lock);
-	ix->look = false;
-	while ((s = unneeded(ix, current)) != NULL) {
+	while ((u = unneeded(ix, current)) != NULL) {
 		pthread_mutex_unlock(&ix->lock);
-		if (sync_log(c) < 0 || spool_log_free(c->spool->log, s->number, &err) < 0) {
-			pthread_mutex_lock(&ix->lock);
-			ix->look = true;
-			look_within(c, LOOK_MS);
-			break;
-		}
+		freed = sync_log(c) == 0 && spool_log_free(c->spool->log, u->number, &err) == 0;
 		pthread_mutex_lock(&ix->lock);
-		index_drop_usage(ix, s);
+		if (freed) {
+			index_drop_usage(ix, u);
+			continue;
+		}
+		/* Somebody reads it, or the disk fails: later. */
+		u->free_after = clock_ms() + c->look_ms;
+		look_within(c, c->look_ms);
 	}
 	pthread_mutex_unlock(&ix->lock);
 }
@@ -607,8 +629,7 @@ housekeep(struct committer *c)
 		close_segment(c, c->current);
 		c->current = current;
 	}
-	if (spool->index.look)
-		free_segments(c, current);
+	free_segments(c, current);
 	atomic_store(&spool->log_full, !spool_log_room(spool->log));
 	if (atomic_load(&spool->log_full) || atomic_load(&spool->degraded))
 		look_within(c, LOOK_MS);
@@ -625,6 +646,7 @@ finish(struct committer *c)
 	if (c->again != NULL)
 		log_event(LOG_ERROR, "spool-failed", "state records could not be written: some mail may be sent twice");
 	sync_log(c);
+	c->spool->index.look = true;
 	free_segments(c, 0);
 	while ((job = c->again) != NULL) {
 		c->again = job->next;
@@ -642,11 +664,15 @@ committer_pass(struct spool *spool)
 	housekeep(c);
 }
 
+/* A broken segment may have lost the end of a message that it still holds. */
 bool
 committer_settled(struct spool *spool)
 {
 	const struct committer *c = spool->committer;
 
+	list_each(link, &spool->index.order)
+		if (list_entry(link, struct usage, order)->broken)
+			return false;
 	return c->first == NULL && c->again == NULL && !c->unsynced;
 }
 
@@ -680,6 +706,7 @@ committer_start(struct spool *spool, struct err *err)
 	c->spool = spool;
 	c->last = &c->first;
 	c->again_last = &c->again;
+	c->look_ms = spool->config.foreground ? 1 : LOOK_MS;
 	c->outbox = xcalloc(spool->ports, sizeof *c->outbox);
 	for (i = 0; i < spool->ports; i++) {
 		c->outbox[i].last = &c->outbox[i].first;
