@@ -20,7 +20,8 @@ def count_log(path, result):
     if own:
         counts = [int(n) for n in own[-1]]
         lines = re.findall(r"(?m)^(?:FAIL|SKIP) .*$", text)
-    elif "[==========]" in text:  # cmocka
+    elif "[==========]" in text:  # cmocka; below its last line of that kind it names the failures again
+        text = text[:text.rindex("[==========]")]
         counts = [len(re.findall(r"(?m)^\[ +%s +\] (?!\d+ test)" % word, text)) for word in ("OK", "FAILED", "SKIPPED")]
         lines = re.findall(r"(?m)^\[ +(?:FAILED|SKIPPED) +\] (?!\d+ test).*$", text)
     else:

@@ -132,7 +132,7 @@ print_hops(const json_t *o)
 static void
 status_given(json_t *o, void *arg)
 {
-	int64_t uptime = field_number(o, "uptime");
+	int64_t uptime = field_number(o, "worker_uptime"); /* a new worker counts from 0 */
 
 	if (cli_has(arg, "--json")) {
 		render_json(o);
@@ -157,7 +157,7 @@ const struct cli_command cmd_status = {
 	.request = "status",
 	.summary = "how the gateway is: sessions, queue, spool, next hops",
 	.help = "Prints version and uptime, how often the worker had to be restarted, what was accepted and delivered since "
-	    "the start with rates, the queue by state, the spool and its memory, how busy the loops are, and each next "
-	    "hop with its state and last error.",
+	    "the worker's start with rates, the queue by state, the spool and its memory, how busy the loops are, and "
+	    "each next hop with its state and last error.",
 	.run = run_status,
 };

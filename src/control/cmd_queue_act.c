@@ -3,11 +3,9 @@
 #include "control/commands.h"
 #include "control/scan.h"
 #include "delivery/delivery.h"
-#include "util/check.h"
 #include "util/log.h"
 #include "util/str.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 struct act {

@@ -7,7 +7,6 @@
 #include "util/clock.h"
 #include "util/str.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 enum { ENTRIES_MAX = 64, STATUS_WAIT_MS = 2000 };

@@ -26,12 +26,13 @@ hop_found(const struct hop_status *h, void *arg)
 	sums->delivered += h->delivered;
 	sums->deferred += h->deferred;
 	sums->refused += h->refused;
-	o = json_pack("{s:o,s:o,s:s,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:I,s:I,s:I,s:I,s:o}", "key", json_peer(h->key), "hop", json_peer(h->hop),
-	    "state", hop_state_name(h->state), "dead_until", (json_int_t)h->dead_until, "failures", (int)h->failures,
-	    "connections", (int)h->connections, "idle", (int)h->idle, "limit", (int)h->limit, "limit_max",
-	    (int)h->limit_max, "weight", (int)h->weight, "backup", (int)h->backup, "delivered",
-	    (json_int_t)h->delivered, "deferred", (json_int_t)h->deferred, "refused", (json_int_t)h->refused,
-	    "error_at", (json_int_t)h->error_at, "error", json_peer(h->error[0] == '\0' ? NULL : h->error));
+	o = json_pack("{s:o,s:o,s:s,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:I,s:I,s:I,s:I,s:o}", "key", json_peer(h->key),
+	    "hop", json_peer(h->hop), "state", hop_state_name(h->state), "dead_until", (json_int_t)h->dead_until,
+	    "failures", (int)h->failures, "connections", (int)h->connections, "idle", (int)h->idle, "limit",
+	    (int)h->limit, "limit_max", (int)h->limit_max, "weight", (int)h->weight, "backup", (int)h->backup,
+	    "delivered", (json_int_t)h->delivered, "deferred", (json_int_t)h->deferred, "refused",
+	    (json_int_t)h->refused, "error_at", (json_int_t)h->error_at, "error",
+	    json_peer(h->error[0] == '\0' ? NULL : h->error));
 	check(o != NULL);
 	json_array_append_new(sums->hops, o);
 }
@@ -95,26 +96,45 @@ counters_to_json(void)
 	return o;
 }
 
+static json_t *
+delivery_to_json(const struct sums *sums)
+{
+	return json_pack("{s:I,s:I,s:I}", "delivered", (json_int_t)sums->delivered, "deferred",
+	    (json_int_t)sums->deferred, "refused", (json_int_t)sums->refused);
+}
+
+static json_t *
+process_to_json(const struct control_config *config)
+{
+	int64_t now = clock_wall();
+
+	return json_pack("{s:s,s:o,s:I,s:I,s:I,s:i,s:I}", "version", VERSION, "hostname",
+	    json_peer(config->settings == NULL ? NULL : config->settings->hostname), "started",
+	    (json_int_t)config->started, "uptime", (json_int_t)(now - config->started), "worker_uptime",
+	    (json_int_t)(now - config->worker_started), "restarts", (int)config->restarts, "log_lost",
+	    (json_int_t)log_lost());
+}
+
 static bool
 status_step(struct job *job)
 {
 	const struct control_config *config = job->config;
 	struct sums sums = { .hops = json_array() };
+	json_t *o = process_to_json(config);
 	struct spool_stats spool;
 	bool complete = true;
-	json_t *o;
 
 	spool_stats(config->spool, &spool);
 	if (config->delivery != NULL)
 		complete = delivery_status(config->delivery, STATUS_WAIT_MS, hop_found, &sums) == 0;
-	o = json_pack("{s:s,s:o,s:I,s:I,s:i,s:I,s:o,s:o,s:o,s:{s:I,s:I,s:I},s:o,s:b,s:o,s:o}", "version", VERSION, "hostname",
-	    json_peer(config->settings == NULL ? NULL : config->settings->hostname), "started",
-	    (json_int_t)config->started, "uptime", (json_int_t)(clock_wall() - config->started), "restarts",
-	    (int)config->restarts, "log_lost", (json_int_t)log_lost(), "smtp", smtp_to_json(config->smtp), "queue",
-	    queue_to_json(&spool), "spool", spool_to_json(&spool, config->settings), "delivery", "delivered",
-	    (json_int_t)sums.delivered, "deferred", (json_int_t)sums.deferred, "refused", (json_int_t)sums.refused,
-	    "hops", sums.hops, "complete", (int)complete, "loops", loops_to_json(config), "counters",
-	    counters_to_json());
+	json_object_set_new(o, "smtp", smtp_to_json(config->smtp));
+	json_object_set_new(o, "queue", queue_to_json(&spool));
+	json_object_set_new(o, "spool", spool_to_json(&spool, config->settings));
+	json_object_set_new(o, "delivery", delivery_to_json(&sums));
+	json_object_set_new(o, "hops", sums.hops);
+	json_object_set_new(o, "complete", json_boolean(complete));
+	json_object_set_new(o, "loops", loops_to_json(config));
+	json_object_set_new(o, "counters", counters_to_json());
 	job_result(job, o);
 	return false;
 }

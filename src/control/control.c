@@ -152,8 +152,9 @@ control_start(struct control **control, const struct control_config *config, str
 
 	json_init();
 	c->config = *config;
+	c->config.worker_started = clock_wall();
 	if (c->config.started == 0)
-		c->config.started = clock_wall();
+		c->config.started = c->config.worker_started;
 	c->stop = -1;
 	if (config->fd >= 0) {
 		c->stop = eventfd(0, EFD_CLOEXEC);

@@ -26,6 +26,7 @@ struct control_config {
 	int fd;                    /* bound, listening unix socket; taken. -1: there is no admin socket */
 	unsigned restarts;         /* of the worker, counted by the supervisor */
 	int64_t started;           /* wall seconds when the supervisor started; 0: now */
+	int64_t worker_started;    /* set by control_start(): what is counted is counted since then */
 };
 
 /* Starts the thread. With fd -1 nothing is served and control_stop() has nothing to do. */

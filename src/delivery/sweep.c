@@ -58,7 +58,7 @@ look(struct site *site, struct errand *a, struct entry *e, int64_t now)
 		describe(site, reason, sizeof(reason));
 		errand_settle_all(a, FATE_DEFERRED, reason, "4.4.1");
 	}
-	if (a->rcpt[0].fate == FATE_NONE)
+	if (a->count > 0 && a->rcpt[0].fate == FATE_NONE)
 		errand_return_last(a);
 	else
 		errand_end(a);

@@ -48,8 +48,9 @@ struct log_config {
 	struct disk *disk;     /* NULL: the real one */
 };
 
-/* Makes a new epoch of our own, locked, with prepared segments, and starts the background thread that prefills
- * and seals. A full disk is no error: room is made when there is some. Blocks. */
+/* Makes a new epoch of our own, locked, and starts the background thread that prefills segments and seals them; an
+ * append that comes before the first ones are ready waits. A full disk is no error: room is made when there is some.
+ * Blocks. */
 int spool_log_open(struct spool_log **log, const struct log_config *config, struct err *err);
 
 /* Clean stop: syncs and seals. Removes our epoch's folder when every segment in it was freed (the current one may

@@ -354,9 +354,6 @@ log_file_open(struct spool_log **log, const struct log_config *config, struct er
 		return -1;
 	}
 	list_append(&l->epochs, &l->own->link);
-	/* One segment to write to; the background thread makes the others. A full disk is found out by append. */
-	while (l->stocked <= LOG_RESERVED && stock_prepare(l) == 0)
-		continue;
 	stock_start(l);
 	*log = &l->log;
 	return 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* bench-sink PORT COUNTERS [quickack]: takes every message and forgets it.
+/* bench-sink PORT COUNTERS [quickack] [defer]: takes every message and forgets it.
  *
  * COUNTERS is a file of 8 native 64-bit numbers, written through a mapping so that reading them costs the sink
  * nothing: messages, bytes of message data, time of the first message, time of the latest (monotonic ns),
  * connections taken, open now, recipients, commands. `quickack` acknowledges segments at once: senders that write a
- * message in pieces are then not held up by delayed ACKs. */
+ * message in pieces are then not held up by delayed ACKs. `defer` answers every recipient 450. */
 #include "bench.h"
 
 #include <fcntl.h>
@@ -29,7 +29,7 @@ struct session {
 };
 
 static struct counters *counters;
-static bool quickack;
+static bool quickack, defer;
 static char input[256 * 1024];
 
 static void
@@ -53,6 +53,11 @@ command(struct session *s)
 	if (strncasecmp(s->line, "EHLO", 4) == 0) {
 		reply(s, "250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n"
 			 "250 SIZE 2147483648\r\n");
+	} else if (strncasecmp(s->line, "RCPT", 4) == 0) {
+		counters->recipients++;
+		reply(s, defer ? "450 4.2.1 not now\r\n" : "250 2.1.5 ok\r\n");
+	} else if (strncasecmp(s->line, "DATA", 4) == 0 && defer) {
+		reply(s, "554 5.5.1 no recipients\r\n");
 	} else if (strncasecmp(s->line, "DATA", 4) == 0) {
 		reply(s, "354 go on\r\n");
 		s->in_data = true;
@@ -60,11 +65,8 @@ command(struct session *s)
 	} else if (strncasecmp(s->line, "QUIT", 4) == 0) {
 		reply(s, "221 2.0.0 bye\r\n");
 		return false;
-	} else {
-		if (strncasecmp(s->line, "RCPT", 4) == 0)
-			counters->recipients++;
+	} else
 		reply(s, "250 2.0.0 ok\r\n");
-	}
 	return true;
 }
 
@@ -208,9 +210,12 @@ main(int argc, char **argv)
 	struct epoll_event events[256], e = { .events = EPOLLIN };
 	int ep, listener;
 
-	quickack = argc == 4 && strcmp(argv[3], "quickack") == 0;
-	if (argc != 3 && !quickack) {
-		fprintf(stderr, "usage: bench-sink PORT COUNTERS [quickack]\n");
+	for (int i = 3; i < argc; i++) {
+		quickack |= strcmp(argv[i], "quickack") == 0;
+		defer |= strcmp(argv[i], "defer") == 0;
+	}
+	if (argc != 3 + quickack + defer) {
+		fprintf(stderr, "usage: bench-sink PORT COUNTERS [quickack] [defer]\n");
 		return 2;
 	}
 	prepare_process();

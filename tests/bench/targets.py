@@ -48,15 +48,11 @@ class Sink:
 
     NAMES = ("messages", "bytes", "first_ns", "latest_ns", "connections", "open", "recipients", "commands")
 
-    def __init__(self, programs, folder):
-        self.programs = programs
+    def __init__(self, programs, folder, *modes):
         self.counters = os.path.join(folder, "sink.counters")
         self.port = free_port()
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen([os.path.join(self.programs, "bench-sink"), str(self.port), self.counters,
-                                         "quickack"], stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([os.path.join(programs, "bench-sink"), str(self.port), self.counters, "quickack",
+                                         *modes], stdin=subprocess.DEVNULL)
         wait_greeting(self.port, 10, self.process)
         with open(self.counters, "rb") as f:
             self.map = mmap.mmap(f.fileno(), 64, prot=mmap.PROT_READ)

@@ -69,6 +69,10 @@ tests_fuzz_fuzz_reply_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_reply_LDFLAGS = $(fuzz_ldflags)
 EXTRA_DIST += tests/fuzz/fuzz_reply.dict
 
+fuzz_targets += tests/fuzz/fuzz_recovery
+tests_fuzz_fuzz_recovery_SOURCES = tests/fuzz/fuzz_recovery.c $(simdisk) $(fuzz_main)
+tests_fuzz_fuzz_recovery_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_recovery_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz_transaction
 tests_fuzz_fuzz_transaction_SOURCES = tests/fuzz/fuzz_transaction.c $(fuzz_main)
 tests_fuzz_fuzz_transaction_LDADD = $(fuzz_libs)

@@ -163,6 +163,25 @@ class Hops(harness.SessionTest):
                     c.message("a@example.com", "s@example.net", b"Subject: slow\r\n\r\n")
         hop.wait_messages(20, timeout=20)
 
+    def test_sites_on_several_loops(self):
+        hops = {name: self.next_hop() for name in ("a.example", "b.example", "c.example", "d.example", "e.example")}
+        hops["e.example"].script("rcpt", "550 5.1.1 no")
+        blocks = "".join(harness.Gateway.domain_block(hop, [name]) for name, hop in hops.items())
+        gateway = self.gateway(threads=3, extra=QUICK + blocks)
+        clients = [gateway.client() for _ in range(4)]
+        for c in clients:
+            c.hello()
+        for i in range(25):
+            for c in clients:
+                reply = c.message("s@a.example", ["r%d@%s" % (i, name) for name in hops], LETTER)
+                self.assertEqual(reply.code, 250)
+            gateway.cli("status")
+        hops["a.example"].wait_messages(200)  # 100 of the mail, 100 reports about e.example
+        for name in "b.example", "c.example", "d.example":
+            self.assertEqual(len(hops[name].wait_messages(100)), 100)
+        gateway.stop()
+        self.assertEqual([hops[n].received for n in hops], [200, 100, 100, 100, 0])
+
     # ---- connections
 
     def test_one_connection_serves_a_trickle(self):
