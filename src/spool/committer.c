@@ -540,6 +540,19 @@ is_doubtful(struct index *ix)
 	return false;
 }
 
+/* What failed to be written to a broken segment may come back after a crash unless something later proves that it
+ * failed: so later segments stay as long as it does. But for messages that cannot be read it would stay for ever. */
+static bool
+holds_later(const struct usage *u)
+{
+	if (!u->broken)
+		return false;
+	list_each(link, &u->messages)
+		if (list_entry(link, struct stored, live)->unread < UNREAD_MAX)
+			return true;
+	return u->live == 0 || u->states > 0 || u->refs > 0;
+}
+
 static struct usage *
 unneeded(struct index *ix, uint32_t current)
 {
@@ -552,6 +565,8 @@ unneeded(struct index *ix, uint32_t current)
 		u = list_entry(link, struct usage, order);
 		if (u->number != current && u->free_after <= now && (u->broken || !doubtful) && !usage_needed(u))
 			return u;
+		if (holds_later(u))
+			break;
 	}
 	return NULL;
 }

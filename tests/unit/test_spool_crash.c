@@ -967,7 +967,7 @@ lives(struct simdisk *disk, struct model *model, uint64_t seed, unsigned passes,
 	simreplay_free(&replay);
 }
 
-static unsigned wanted_lives = 15;
+static unsigned wanted_lives = 25;
 static uint64_t first_seed = 1;
 
 static void
