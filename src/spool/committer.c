@@ -35,7 +35,7 @@ struct committer {
 	/* The thread's own. */
 	struct job *again, **again_last; /* records that could not be written */
 	uint64_t look_at;           /* clock_ms(), 0: nothing to look at */
-	uint64_t look_ms;           /* LOOK_MS; tests do not wait */
+	uint64_t passes;            /* in the foreground */
 	bool unsynced;              /* something was appended since the last sync */
 	uint32_t current;
 	struct parcel parcel;
@@ -56,10 +56,17 @@ append_job(struct job ***last, struct job *job)
 	*last = &job->next;
 }
 
+/* Tests count passes, so that they are the same every time. */
+static uint64_t
+now(const struct committer *c)
+{
+	return c->spool->config.foreground ? c->passes : clock_ms();
+}
+
 static void
 look_within(struct committer *c, uint64_t ms)
 {
-	uint64_t at = clock_ms() + ms;
+	uint64_t at = now(c) + ms;
 
 	if (c->look_at == 0 || c->look_at > at)
 		c->look_at = at;
@@ -386,6 +393,8 @@ fail(struct committer *c, struct parcel *b, const struct err *err)
 
 	for (i = 0; i < b->jobs; i++) {
 		job = b->job[i];
+		if (job == NULL)
+			continue;
 		if (job->kind == JOB_STATE || job->kind == JOB_DONE) {
 			append_job(&c->again_last, job);
 			look_within(c, AGAIN_MS);
@@ -421,29 +430,27 @@ append(struct committer *c, struct parcel *b, struct err *err)
 	return 0;
 }
 
-/* The disk has no room for mail, but two segments are kept for what is known of mail already accepted. */
+/* The disk has no room for mail, but two segments are kept for what is known of mail already accepted. Reports wait:
+ * nothing else is written of their entries meanwhile. */
 static void
 write_states_alone(struct committer *c, struct parcel *b, struct err *err)
 {
 	struct parcel rest;
-	struct job *job;
 	unsigned i;
 
 	parcel_init(&rest);
-	for (i = 0; i < b->jobs; i++) {
-		job = b->job[i];
-		if (job->kind == JOB_COMMIT)
-			refuse(c, job, err);
-		else if (job->message != NULL)
-			append_job(&c->again_last, job);
-		else
-			parcel_add(&rest, job);
-	}
-	look_within(c, AGAIN_MS);
-	if (rest.units == 0 || append(c, &rest, err) == 0)
+	for (i = 0; i < b->jobs; i++)
+		if (b->job[i]->message == NULL)
+			parcel_add(&rest, b->job[i]);
+	if (rest.units > 0 && append(c, &rest, err) < 0) {
+		fail(c, b, err);
+	} else {
 		succeed(c, &rest);
-	else
-		fail(c, &rest, err);
+		for (i = 0; i < b->jobs; i++)
+			if (b->job[i]->message == NULL)
+				b->job[i] = NULL; /* written */
+		fail(c, b, err);
+	}
 	parcel_fini(&rest);
 }
 
@@ -529,13 +536,13 @@ sync_log(struct committer *c)
 	return 0;
 }
 
-/* Records in a broken segment may be lost that made others unneeded. Until compaction has written what counts of
- * them again, only broken segments may go. */
+/* Records may be lost with another segment that made this one unneeded. Until compaction has written what counts of
+ * them again, it stays. */
 static bool
-is_doubtful(struct index *ix)
+is_doubtful(struct index *ix, const struct usage *u)
 {
 	list_each(link, &ix->order)
-		if (list_entry(link, struct usage, order)->doubtful)
+		if (list_entry(link, struct usage, order) != u && list_entry(link, struct usage, order)->doubtful)
 			return true;
 	return false;
 }
@@ -554,16 +561,15 @@ holds_later(const struct usage *u)
 }
 
 static struct usage *
-unneeded(struct index *ix, uint32_t current)
+unneeded(struct committer *c, uint32_t current)
 {
-	bool doubtful = is_doubtful(ix);
-	uint64_t now = clock_ms();
+	struct index *ix = &c->spool->index;
 	struct usage *u;
 
 	list_each(link, &ix->order)
 	{
 		u = list_entry(link, struct usage, order);
-		if (u->number != current && u->free_after <= now && (u->broken || !doubtful) && !usage_needed(u))
+		if (u->number != current && u->free_after <= now(c) && !usage_needed(u) && !is_doubtful(ix, u))
 			return u;
 		if (holds_later(u))
 			break;
@@ -584,7 +590,7 @@ free_segments(struct committer *c, uint32_t current)
 	if (!atomic_exchange(&ix->look, false))
 		return;
 	pthread_mutex_lock(&ix->lock);
-	while ((u = unneeded(ix, current)) != NULL) {
+	while ((u = unneeded(c, current)) != NULL) {
 		pthread_mutex_unlock(&ix->lock);
 		freed = sync_log(c) == 0 && spool_log_free(c->spool->log, u->number, &err) == 0;
 		pthread_mutex_lock(&ix->lock);
@@ -593,8 +599,8 @@ free_segments(struct committer *c, uint32_t current)
 			continue;
 		}
 		/* Somebody reads it, or the disk fails: later. */
-		u->free_after = clock_ms() + c->look_ms;
-		look_within(c, c->look_ms);
+		u->free_after = now(c) + (c->spool->config.foreground ? 1 : LOOK_MS);
+		look_within(c, LOOK_MS);
 	}
 	pthread_mutex_unlock(&ix->lock);
 }
@@ -674,6 +680,7 @@ committer_pass(struct spool *spool)
 {
 	struct committer *c = spool->committer;
 
+	c->passes++;
 	write_jobs(c, with_again(c, take_jobs(c)));
 	deliver(c);
 	housekeep(c);
@@ -721,7 +728,6 @@ committer_start(struct spool *spool, struct err *err)
 	c->spool = spool;
 	c->last = &c->first;
 	c->again_last = &c->again;
-	c->look_ms = spool->config.foreground ? 1 : LOOK_MS;
 	c->outbox = xcalloc(spool->ports, sizeof *c->outbox);
 	for (i = 0; i < spool->ports; i++) {
 		c->outbox[i].last = &c->outbox[i].first;

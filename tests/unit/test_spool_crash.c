@@ -590,7 +590,6 @@ recuperate(struct sim *s)
 	simdisk_heal(s->disk);
 	map_each(&s->spool->index.messages, forgive, NULL);
 	for (i = 0; i < 50 && (!committer_settled(s->spool) || spool_admit(s->spool, 0, &err) < 0 || s->jobs > 0); i++) {
-		usleep(2000);
 		do_commit(s); /* what was written without sync is settled by the next sync */
 		pass(s);
 		compactor_pass(s->spool);
@@ -983,7 +982,7 @@ run_lives(bool faults)
 		snprintf(what, sizeof what, "%sseed %llu", faults ? "faults, " : "", (unsigned long long)(first_seed + i));
 		memset(&model, 0, sizeof model);
 		disk = simdisk_new();
-		lives(disk, &model, (first_seed + i) * 7919, i % 4 == 3 ? 300 : 60, 40, &plan, what);
+		lives(disk, &model, (first_seed + i) * 7919, (first_seed + i) % 4 == 3 ? 300 : 60, 40, &plan, what);
 		simdisk_free(&disk);
 		model_free(&model);
 	}
