@@ -100,17 +100,27 @@ class Load:
 
 
 class Arrivals:
-    """What reached a next hop, by number: the times of arrival. A message that is not whole fails at once."""
+    """What reached a next hop, by number: the times of arrival; and the ends of messages that were not whole."""
 
-    def __init__(self, messages):
+    def __init__(self, hop):
+        self.hop = hop
+        self.seen = 0
         self.times = {}
         self.broken = []
-        for m in messages:
+        self.update()
+
+    def update(self):
+        """Takes in what arrived since; returns self."""
+        with self.hop.changed:
+            new = self.hop.messages[self.seen:]
+        self.seen += len(new)
+        for m in new:
             number = number_of(m.content)
             if number is None:
                 self.broken.append(m.data[-200:])
             else:
                 self.times.setdefault(number, []).append(m.when)
+        return self
 
     def twice(self):
         return {n: sorted(t) for n, t in self.times.items() if len(t) > 1}

@@ -103,7 +103,8 @@ class FailingDisk(Faulty):
         load.stop()
         gateway.kill9()
         gateway.start()
-        harness.wait_until(lambda: not load.acknowledged - Arrivals(hop.messages).times.keys(), 60,
+        arrivals = Arrivals(hop)
+        harness.wait_until(lambda: not load.acknowledged - arrivals.update().times.keys(), 60,
                            "all that was acknowledged", 0.3)
         self.assertTrue(load.acknowledged)
 
