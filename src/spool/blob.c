@@ -129,10 +129,10 @@ fail:
 static void
 try_remove_folder(struct blobs *b, uint32_t epoch)
 {
-	char folder[PATH_ROOM], lock[PATH_ROOM + 8];
+	char folder[PATH_ROOM], lock[PATH_ROOM];
 
 	folder_path(b, epoch, folder);
-	snprintf(lock, sizeof lock, "%s/lock", folder);
+	snprintf(lock, sizeof lock, "%s/%u/lock", b->path, epoch);
 	b->disk->unlink(b->disk, lock);
 	b->disk->rmdir(b->disk, folder);
 }

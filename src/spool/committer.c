@@ -35,6 +35,7 @@ struct committer {
 	/* The thread's own. */
 	struct job *again, **again_last; /* records that could not be written */
 	uint64_t look_at;           /* clock_ms(), 0: nothing to look at */
+	uint64_t passes;            /* in the foreground */
 	bool unsynced;              /* something was appended since the last sync */
 	uint32_t current;
 	struct parcel parcel;
@@ -55,10 +56,17 @@ append_job(struct job ***last, struct job *job)
 	*last = &job->next;
 }
 
+/* Tests count passes, so that they are the same every time. */
+static uint64_t
+now(const struct committer *c)
+{
+	return c->spool->config.foreground ? c->passes : clock_ms();
+}
+
 static void
 look_within(struct committer *c, uint64_t ms)
 {
-	uint64_t at = clock_ms() + ms;
+	uint64_t at = now(c) + ms;
 
 	if (c->look_at == 0 || c->look_at > at)
 		c->look_at = at;
@@ -348,12 +356,17 @@ static void
 note_failure(struct committer *c, uint32_t broken, const struct err *err)
 {
 	struct index *ix = &c->spool->index;
+	struct usage *u;
 
 	if (broken != 0) {
 		pthread_mutex_lock(&ix->lock);
-		index_usage(ix, broken)->broken = true;
+		u = index_usage(ix, broken);
+		u->broken = true;
+		u->closed = clock_ms();
+		u->doubtful |= c->unsynced;
 		ix->look = true;
 		pthread_mutex_unlock(&ix->lock);
+		c->unsynced = false; /* no sync helps them now */
 	}
 	if (err->code == ENOSPC) {
 		atomic_store(&c->spool->log_full, true);
@@ -380,6 +393,8 @@ fail(struct committer *c, struct parcel *b, const struct err *err)
 
 	for (i = 0; i < b->jobs; i++) {
 		job = b->job[i];
+		if (job == NULL)
+			continue;
 		if (job->kind == JOB_STATE || job->kind == JOB_DONE) {
 			append_job(&c->again_last, job);
 			look_within(c, AGAIN_MS);
@@ -415,29 +430,27 @@ append(struct committer *c, struct parcel *b, struct err *err)
 	return 0;
 }
 
-/* The disk has no room for mail, but two segments are kept for what is known of mail already accepted. */
+/* The disk has no room for mail, but two segments are kept for what is known of mail already accepted. Reports wait:
+ * nothing else is written of their entries meanwhile. */
 static void
 write_states_alone(struct committer *c, struct parcel *b, struct err *err)
 {
 	struct parcel rest;
-	struct job *job;
 	unsigned i;
 
 	parcel_init(&rest);
-	for (i = 0; i < b->jobs; i++) {
-		job = b->job[i];
-		if (job->kind == JOB_COMMIT)
-			refuse(c, job, err);
-		else if (job->message != NULL)
-			append_job(&c->again_last, job);
-		else
-			parcel_add(&rest, job);
-	}
-	look_within(c, AGAIN_MS);
-	if (rest.units == 0 || append(c, &rest, err) == 0)
+	for (i = 0; i < b->jobs; i++)
+		if (b->job[i]->message == NULL)
+			parcel_add(&rest, b->job[i]);
+	if (rest.units > 0 && append(c, &rest, err) < 0) {
+		fail(c, b, err);
+	} else {
 		succeed(c, &rest);
-	else
-		fail(c, &rest, err);
+		for (i = 0; i < b->jobs; i++)
+			if (b->job[i]->message == NULL)
+				b->job[i] = NULL; /* written */
+		fail(c, b, err);
+	}
 	parcel_fini(&rest);
 }
 
@@ -523,16 +536,43 @@ sync_log(struct committer *c)
 	return 0;
 }
 
-static struct usage *
-unneeded(struct index *ix, uint32_t current)
+/* Records may be lost with another segment that made this one unneeded. Until compaction has written what counts of
+ * them again, it stays. */
+static bool
+is_doubtful(struct index *ix, const struct usage *u)
 {
-	struct usage *s;
+	list_each(link, &ix->order)
+		if (list_entry(link, struct usage, order) != u && list_entry(link, struct usage, order)->doubtful)
+			return true;
+	return false;
+}
+
+/* What failed to be written to a broken segment may come back after a crash unless something later proves that it
+ * failed: so later segments stay as long as it does. But for messages that cannot be read it would stay for ever. */
+static bool
+holds_later(const struct usage *u)
+{
+	if (!u->broken)
+		return false;
+	list_each(link, &u->messages)
+		if (list_entry(link, struct stored, live)->unread < UNREAD_MAX)
+			return true;
+	return u->live == 0 || u->states > 0 || u->refs > 0;
+}
+
+static struct usage *
+unneeded(struct committer *c, uint32_t current)
+{
+	struct index *ix = &c->spool->index;
+	struct usage *u;
 
 	list_each(link, &ix->order)
 	{
-		s = list_entry(link, struct usage, order);
-		if (s->number != current && !usage_needed(s))
-			return s;
+		u = list_entry(link, struct usage, order);
+		if (u->number != current && u->free_after <= now(c) && !usage_needed(u) && !is_doubtful(ix, u))
+			return u;
+		if (holds_later(u))
+			break;
 	}
 	return NULL;
 }
@@ -543,21 +583,24 @@ static void
 free_segments(struct committer *c, uint32_t current)
 {
 	struct index *ix = &c->spool->index;
-	struct usage *s;
+	struct usage *u;
 	struct err err;
+	bool freed;
 
+	if (!atomic_exchange(&ix->look, false))
+		return;
 	pthread_mutex_lock(&ix->lock);
-	ix->look = false;
-	while ((s = unneeded(ix, current)) != NULL) {
+	while ((u = unneeded(c, current)) != NULL) {
 		pthread_mutex_unlock(&ix->lock);
-		if (sync_log(c) < 0 || spool_log_free(c->spool->log, s->number, &err) < 0) {
-			pthread_mutex_lock(&ix->lock);
-			ix->look = true;
-			look_within(c, LOOK_MS);
-			break;
-		}
+		freed = sync_log(c) == 0 && spool_log_free(c->spool->log, u->number, &err) == 0;
 		pthread_mutex_lock(&ix->lock);
-		index_drop_usage(ix, s);
+		if (freed) {
+			index_drop_usage(ix, u);
+			continue;
+		}
+		/* Somebody reads it, or the disk fails: later. */
+		u->free_after = now(c) + (c->spool->config.foreground ? 1 : LOOK_MS);
+		look_within(c, LOOK_MS);
 	}
 	pthread_mutex_unlock(&ix->lock);
 }
@@ -607,8 +650,7 @@ housekeep(struct committer *c)
 		close_segment(c, c->current);
 		c->current = current;
 	}
-	if (spool->index.look)
-		free_segments(c, current);
+	free_segments(c, current);
 	atomic_store(&spool->log_full, !spool_log_room(spool->log));
 	if (atomic_load(&spool->log_full) || atomic_load(&spool->degraded))
 		look_within(c, LOOK_MS);
@@ -625,6 +667,7 @@ finish(struct committer *c)
 	if (c->again != NULL)
 		log_event(LOG_ERROR, "spool-failed", "state records could not be written: some mail may be sent twice");
 	sync_log(c);
+	c->spool->index.look = true;
 	free_segments(c, 0);
 	while ((job = c->again) != NULL) {
 		c->again = job->next;
@@ -637,16 +680,21 @@ committer_pass(struct spool *spool)
 {
 	struct committer *c = spool->committer;
 
+	c->passes++;
 	write_jobs(c, with_again(c, take_jobs(c)));
 	deliver(c);
 	housekeep(c);
 }
 
+/* A broken segment may have lost the end of a message that it still holds. */
 bool
 committer_settled(struct spool *spool)
 {
 	const struct committer *c = spool->committer;
 
+	list_each(link, &spool->index.order)
+		if (list_entry(link, struct usage, order)->broken)
+			return false;
 	return c->first == NULL && c->again == NULL && !c->unsynced;
 }
 

@@ -40,6 +40,7 @@ struct slice {
 	struct copy *first, **last;
 	uint64_t bytes;
 	unsigned count;
+	unsigned unread; /* could not be read */
 };
 
 static void
@@ -48,7 +49,7 @@ slice_init(struct slice *s)
 	s->first = NULL;
 	s->last = &s->first;
 	s->bytes = 0;
-	s->count = 0;
+	s->count = s->unread = 0;
 }
 
 static struct copy *
@@ -127,7 +128,7 @@ gather_messages(struct compactor *k, uint32_t number, struct slice *s)
 		list_each(link, &u->messages)
 		{
 			m = list_entry(link, struct stored, live);
-			if (m->damaged)
+			if (m->unread >= UNREAD_MAX)
 				continue;
 			if (s->count > 0 && (s->bytes + m->length > k->slice || s->count >= SLICE_RECORDS))
 				break;
@@ -189,23 +190,34 @@ read_message(struct compactor *k, struct copy *c, struct err *err)
 	return 0;
 }
 
+static void
+note_unread(struct compactor *k, struct copy *c, const struct err *err)
+{
+	struct log_record line;
+	bool gave_up;
+
+	pthread_mutex_lock(&k->spool->index.lock);
+	c->stored->unread = err->code == EBADMSG ? UNREAD_MAX : c->stored->unread + 1;
+	gave_up = c->stored->unread >= UNREAD_MAX;
+	pthread_mutex_unlock(&k->spool->index.lock);
+	if (!gave_up)
+		return;
+	log_begin(&line, LOG_ERROR, "spool-damaged");
+	log_id(&line, "msg", c->id);
+	log_str(&line, "reason", err->text);
+	log_end(&line);
+}
+
 /* What cannot be read stays where it is: the attempt to deliver it will say so to the operator. */
 static void
 drop_unread(struct compactor *k, struct slice *s, struct copy **at, const struct err *err)
 {
 	struct copy *c = *at;
-	struct log_record line;
 	struct slice one;
 
-	if (c->stored != NULL) {
-		pthread_mutex_lock(&k->spool->index.lock);
-		c->stored->damaged = true;
-		pthread_mutex_unlock(&k->spool->index.lock);
-	}
-	log_begin(&line, LOG_ERROR, "spool-damaged");
-	log_id(&line, "msg", c->id);
-	log_str(&line, "reason", err->text);
-	log_end(&line);
+	s->unread++;
+	if (c->stored != NULL)
+		note_unread(k, c, err);
 	*at = c->next;
 	if (*at == NULL)
 		s->last = at;
@@ -238,21 +250,20 @@ static int
 copy_messages(struct compactor *k, uint32_t number)
 {
 	struct slice s;
+	unsigned unread = 0;
 	int rc = 0;
 
 	slice_init(&s);
-	for (;;) {
+	do {
 		gather_messages(k, number, &s);
 		if (s.count == 0)
-			break;
+			return unread > 0 ? -1 : 0;
 		read_slice(k, &s);
+		unread += s.unread;
 		rc = slice_write(k, &s);
 		slice_fini(&s);
-		if (rc < 0 || !rest(k, PAUSE_MS))
-			return -1;
-	}
-	slice_fini(&s);
-	return 0;
+	} while (rc == 0 && rest(k, PAUSE_MS));
+	return -1;
 }
 
 /* ---- states of messages that live elsewhere ---- */
@@ -288,7 +299,7 @@ on_record(void *arg, log_pos pos, uint32_t unit, uint8_t type, const void *head,
 	}
 	pthread_mutex_lock(&ix->lock);
 	s = index_find(ix, id);
-	if (s != NULL && group < s->count) {
+	if (s != NULL && group < s->count && s->unread < UNREAD_MAX) {
 		newest = type == RECORD_STATE ? &s->entry[group].state_pos : &s->entry[group].rcpts_pos;
 		if (atomic_load(newest) == pos) {
 			c = slice_add(&scan->all, (enum record_type)type, id, s);
@@ -321,18 +332,20 @@ static int
 write_all(struct compactor *k, struct slice *all)
 {
 	struct slice s;
+	unsigned unread = 0;
 	int rc = 0;
 
 	while (rc == 0 && all->first != NULL) {
 		slice_split(all, &s);
 		read_slice(k, &s);
+		unread += s.unread;
 		rc = slice_write(k, &s);
 		slice_fini(&s);
 		if (rc == 0 && !rest(k, PAUSE_MS))
 			rc = -1;
 	}
 	slice_fini(all);
-	return rc;
+	return rc < 0 || unread > 0 ? -1 : 0;
 }
 
 static bool
@@ -427,7 +440,11 @@ is_worthwhile(struct compactor *k, const struct usage *u, uint64_t now)
 
 	if (spool->config.foreground)
 		age = again = 0;
-	if (u->closed == 0 || u->foreign || !usage_needed(u) || has_copies(u) || now - u->tried < again)
+	if (u->closed == 0 || u->foreign || now - u->tried < again)
+		return false;
+	if (u->doubtful)
+		return true;
+	if (!usage_needed(u) || has_copies(u))
 		return false;
 	if (u->broken)
 		return true;
@@ -460,25 +477,55 @@ choose(struct compactor *k)
 	return number;
 }
 
+enum need { NEED_NOTHING, NEED_RESCUE, NEED_COPY };
+
+static enum need
+need_of(struct compactor *k, uint32_t number)
+{
+	struct index *ix = &k->spool->index;
+	enum need need = NEED_NOTHING;
+	struct usage *u;
+
+	pthread_mutex_lock(&ix->lock);
+	u = index_have_usage(ix, number);
+	if (u != NULL)
+		need = u->doubtful ? NEED_RESCUE : has_copies(u) ? NEED_NOTHING : NEED_COPY;
+	pthread_mutex_unlock(&ix->lock);
+	return need;
+}
+
 static void
-note_tried(struct compactor *k, uint32_t number)
+note_tried(struct compactor *k, uint32_t number, bool rescued)
 {
 	struct index *ix = &k->spool->index;
 	struct usage *u;
 
 	pthread_mutex_lock(&ix->lock);
 	u = index_have_usage(ix, number);
-	if (u != NULL)
+	if (u != NULL) {
 		u->tried = clock_ms();
+		u->doubtful &= !rescued;
+		ix->look = true;
+	}
 	pthread_mutex_unlock(&ix->lock);
+}
+
+/* What may be lost is written again at once, so that older segments can be freed again. */
+static void
+rescue(struct compactor *k, uint32_t number)
+{
+	note_tried(k, number, copy_states(k, number) == 0 && copy_dones(k, number) == 0);
+	committer_nudge(k->spool);
 }
 
 static void
 compact(struct compactor *k, uint32_t number)
 {
-	if (copy_messages(k, number) == 0 && copy_states(k, number) == 0)
+	if (need_of(k, number) == NEED_RESCUE)
+		rescue(k, number);
+	if (need_of(k, number) == NEED_COPY && copy_messages(k, number) == 0 && copy_states(k, number) == 0)
 		copy_dones(k, number);
-	note_tried(k, number); /* if it is still there */
+	note_tried(k, number, false); /* if it is still there */
 	committer_nudge(k->spool);
 }
 

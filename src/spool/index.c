@@ -62,15 +62,23 @@ index_usage(struct index *ix, uint32_t number)
 	return s;
 }
 
+static void
+look_at(struct index *ix, const struct usage *s)
+{
+	if (!usage_needed(s))
+		ix->look = true;
+}
+
 /* Whatever stood elsewhere because of this segment need not any more. */
 static void
-forget_refs(struct usage *s, uint32_t gone)
+forget_refs(struct index *ix, struct usage *s, uint32_t gone)
 {
 	size_t i;
 
 	for (i = 0; i < s->refs; i++)
 		if (s->ref[i].segment == gone) {
 			s->ref[i] = s->ref[--s->refs];
+			look_at(ix, s);
 			return;
 		}
 }
@@ -87,8 +95,7 @@ index_drop_usage(struct index *ix, struct usage *s)
 	free(s->ref);
 	free(s);
 	list_each(link, &ix->order)
-		forget_refs(list_entry(link, struct usage, order), number);
-	ix->look = true;
+		forget_refs(ix, list_entry(link, struct usage, order), number);
 }
 
 static struct usage_ref *
@@ -131,7 +138,7 @@ unsettle(struct index *ix, struct stored *s)
 	list_remove(&s->live);
 	seg->live--;
 	seg->live_bytes -= s->length;
-	ix->look = true;
+	look_at(ix, seg);
 }
 
 void
@@ -171,7 +178,7 @@ count_state(struct index *ix, _Atomic log_pos *where, log_pos pos)
 		seg = index_have_usage(ix, LOG_POS_SEGMENT(old));
 		check(seg != NULL && seg->states > 0);
 		seg->states--;
-		ix->look = true;
+		look_at(ix, seg);
 	}
 	if (pos != 0)
 		index_usage(ix, LOG_POS_SEGMENT(pos))->states++;
@@ -219,7 +226,7 @@ index_forget_dones(struct index *ix, struct usage *u)
 	}
 	u->refs = kept;
 	u->dones = 0;
-	ix->look = true;
+	look_at(ix, u);
 }
 
 bool

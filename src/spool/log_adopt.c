@@ -351,6 +351,15 @@ look_at(struct adoption *a, struct segment **at)
 	segment_path(s, "idx", path);
 	if (s->indexed && log_index_load(&s->index, &s->stamp, s->size, a->l->disk, path) == 0) {
 		buf_fini(&s->index.file);
+		if (s->index.doubtful) {
+			/* It says what does not count; what of the rest is there, only the segment can say. */
+			if (s->index.last + 1 < a->limit)
+				a->limit = s->index.last + 1;
+			log_index_fini(&s->index);
+			s->indexed = false;
+			scan_segment(a, at);
+			return;
+		}
 		s->end = s->index.end;
 		note_later(a, s, s->index.first, s->index.last);
 		return;

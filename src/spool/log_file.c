@@ -36,6 +36,7 @@ give_up(struct file_log *l, uint32_t *broken)
 	*broken = s->number;
 	pthread_mutex_lock(&l->lock);
 	s->broken = true;
+	s->index.doubtful = l->dirty;
 	s->limit = l->batches + 1;
 	use_retire(l);
 	pthread_mutex_unlock(&l->lock);

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* The file's head: magic, version, stamp, first, last, previous, end, count, zero, bytes and CRC of the entries, CRC
+/* The file's head: magic, version, stamp, first, last, previous, end, count, doubtful, bytes and CRC of the entries, CRC
  * of the head. An entry: offset, unit, type with three zeros, head length, body length, then the head. */
 enum { INDEX_HEAD = 88, ENTRY_HEAD = 24 };
 static const char magic[8] = "TMIX\1\0\0\0";
@@ -142,6 +142,7 @@ log_index_save(struct log_index *x, const struct stamp *stamp, struct disk *d, c
 	put64(p + 40, x->previous);
 	put64(p + 48, x->end);
 	put32(p + 56, x->count);
+	put32(p + 60, x->doubtful);
 	put64(p + 64, x->file.len - INDEX_HEAD);
 	put32(p + 72, crc32c(0, p + INDEX_HEAD, x->file.len - INDEX_HEAD));
 	put32(p + 84, crc32c(0, p, 84));
@@ -181,6 +182,7 @@ log_index_load(struct log_index *x, const struct stamp *stamp, uint64_t size, st
 	x->previous = get64(p + 40);
 	x->end = get64(p + 48);
 	x->count = get32(p + 56);
+	x->doubtful = get32(p + 60) != 0;
 	if (!head_is_right(p, stamp, file_size, size) ||
 	    get32(p + 72) != crc32c(0, p + INDEX_HEAD, x->file.len - INDEX_HEAD) ||
 	    !entries_fit(p + INDEX_HEAD, x->file.len - INDEX_HEAD, x->count, x->end))

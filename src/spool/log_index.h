@@ -9,6 +9,7 @@
 #include "spool/log.h"
 #include "util/buf.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Zeroed memory is an empty index. */
@@ -18,6 +19,7 @@ struct log_index {
 	uint64_t first, last; /* batch numbers; last is below first while there is no batch */
 	uint64_t previous;    /* generation of the segment closed in order before, or 0 */
 	uint64_t end;         /* offset behind the last batch */
+	bool doubtful;        /* some of its batches were not synced when a write or sync failed: may not be there */
 };
 
 void log_index_fini(struct log_index *x);

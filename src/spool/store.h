@@ -84,9 +84,11 @@ struct stored {
 	uint16_t count;              /* fixed: entries */
 	uint16_t open;               /* committer: entries not done */
 	bool blob;                   /* fixed */
-	bool damaged;                /* index: could not be read back by compaction */
+	uint8_t unread;              /* index: how often compaction could not read it; at UNREAD_MAX it gave up */
 	struct entry entry[];
 };
+
+enum { UNREAD_MAX = 3 };
 
 struct stored *stored_new(uint64_t id, unsigned groups);
 struct stored *stored_of(const struct entry *e);
@@ -122,7 +124,9 @@ struct usage {
 	size_t refs, ref_cap;
 	uint64_t closed;          /* clock_ms() when it stopped being the current one; 0: it is */
 	uint64_t tried;           /* clock_ms() of the last compaction that could not empty it */
+	uint64_t free_after;      /* clock_ms(): freeing it failed, not before then again */
 	bool broken;              /* a write or sync failed: to be emptied */
+	bool doubtful;            /* broken, and unsynced records in it may be lost */
 	bool foreign;             /* holds records that cannot be read: kept */
 };
 

@@ -77,3 +77,8 @@ fuzz_targets += tests/fuzz/fuzz_transaction
 tests_fuzz_fuzz_transaction_SOURCES = tests/fuzz/fuzz_transaction.c $(fuzz_main)
 tests_fuzz_fuzz_transaction_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_transaction_LDFLAGS = $(fuzz_ldflags)
+
+fuzz_targets += tests/fuzz/fuzz_record
+tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c $(fuzz_main)
+tests_fuzz_fuzz_record_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_record_LDFLAGS = $(fuzz_ldflags)
