@@ -230,6 +230,7 @@ main(int argc, char **argv)
 	struct supervisor_config supervisor = { .worker = worker_run, .arg = &w };
 	struct settings *s;
 	struct err err;
+	bool is_worker;
 	int status;
 
 	parse_arguments(&a, argc, argv);
@@ -252,8 +253,9 @@ main(int argc, char **argv)
 	w.admin_fd = bind_admin(s);
 	supervisor.state = s->state;
 	supervisor.loops = s->threads;
-	status = supervisor_run(&supervisor);
-	unlink(s->admin.socket);
+	status = supervisor_run(&supervisor, &is_worker);
+	if (!is_worker)
+		unlink(s->admin.socket);
 	free(w.listen_fd);
 	tls_free(&w.tls);
 	settings_free(&s);

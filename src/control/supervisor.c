@@ -142,7 +142,8 @@ be_worker(struct supervisor *s)
 	return s->config->worker(&h, s->config->arg);
 }
 
-static void
+/* True in the new process. */
+static bool
 start_worker(struct supervisor *s)
 {
 	pid_t parent = getpid();
@@ -151,13 +152,13 @@ start_worker(struct supervisor *s)
 	s->worker = fork();
 	if (s->worker < 0)
 		fatal("cannot make the worker process: %s", strerror(errno));
-	if (s->worker == 0) {
-		/* Without its supervisor a worker would keep ports and spool from the next one. It is safe at any moment. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		exit(be_worker(s));
-	}
+	if (s->worker > 0)
+		return false;
+	/* Without its supervisor a worker would keep ports and spool from the next one. It is safe at any moment. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	return true;
 }
 
 static void
@@ -226,7 +227,7 @@ wait_before_restart(struct supervisor *s, uint64_t ms)
 }
 
 int
-supervisor_run(const struct supervisor_config *config)
+supervisor_run(const struct supervisor_config *config, bool *is_worker)
 {
 	static struct supervisor s;
 	uint64_t born, wait = 0;
@@ -246,7 +247,9 @@ supervisor_run(const struct supervisor_config *config)
 	sigprocmask(SIG_BLOCK, &s.signals, NULL);
 	for (;;) {
 		born = clock_ms();
-		start_worker(&s);
+		*is_worker = start_worker(&s);
+		if (*is_worker)
+			return be_worker(&s);
 		status = attend(&s);
 		if (s.stopping)
 			return status == 0 ? 0 : 1;

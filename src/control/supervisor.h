@@ -6,6 +6,7 @@
 
 #include "util/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a worker is told about the ones before it. */
@@ -28,7 +29,8 @@ struct supervisor_config {
 
 /* Serves until SIGTERM or SIGINT; the worker then has half a minute to end. A worker that dies is replaced, at once
  * the first time, then after waits that double up to 30 s while it keeps dying young. Returns the exit status:
- * 0 after a clean stop, 1 where the worker could not start at all. */
-int supervisor_run(const struct supervisor_config *config);
+ * 0 after a clean stop, 1 where the worker could not start at all. Returns in the worker too, with its exit status
+ * and *IS_WORKER set, so that both give back what the caller made. */
+int supervisor_run(const struct supervisor_config *config, bool *is_worker);
 
 #endif

@@ -63,6 +63,13 @@ hash_nocase(const char *s)
 	return mix(h);
 }
 
+/* Hashes are spread over the buckets again: some callers use a key with most of its bits the same as its hash. */
+static size_t
+place(uint64_t hash, size_t buckets)
+{
+	return (size_t)(hash * 0x9e3779b97f4a7c15u >> (64 - __builtin_ctzll(buckets)));
+}
+
 void
 map_fini(struct map *m)
 {
@@ -79,8 +86,8 @@ grow(struct map *m)
 	for (i = 0; i < m->buckets; i++)
 		for (l = m->bucket[i]; l != NULL; l = next) {
 			next = l->next;
-			l->next = bucket[l->hash & (n - 1)];
-			bucket[l->hash & (n - 1)] = l;
+			l->next = bucket[place(l->hash, n)];
+			bucket[place(l->hash, n)] = l;
 		}
 	free(m->bucket);
 	m->bucket = bucket;
@@ -94,7 +101,7 @@ map_add(struct map *m, struct map_link *link, uint64_t hash)
 
 	if (m->count >= m->buckets)
 		grow(m);
-	b = &m->bucket[hash & (m->buckets - 1)];
+	b = &m->bucket[place(hash, m->buckets)];
 	link->hash = hash;
 	link->next = *b;
 	*b = link;
@@ -107,7 +114,7 @@ map_remove(struct map *m, struct map_link *link)
 	struct map_link **at;
 
 	check(m->count > 0);
-	at = &m->bucket[link->hash & (m->buckets - 1)];
+	at = &m->bucket[place(link->hash, m->buckets)];
 	while (*at != link) {
 		check(*at != NULL);
 		at = &(*at)->next;
@@ -124,7 +131,7 @@ map_first(const struct map *m, uint64_t hash)
 
 	if (m->count == 0)
 		return NULL;
-	for (l = m->bucket[hash & (m->buckets - 1)]; l != NULL; l = l->next)
+	for (l = m->bucket[place(hash, m->buckets)]; l != NULL; l = l->next)
 		if (l->hash == hash)
 			return l;
 	return NULL;

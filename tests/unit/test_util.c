@@ -80,6 +80,27 @@ map_finds_what_was_added_and_not_what_was_removed(void **state)
 	map_fini(&map);
 }
 
+/* Ids of many lives have their low bits in common. */
+static void
+map_spreads_hashes_that_differ_in_their_upper_bits_alone(void **state)
+{
+	static struct member m[4096];
+	struct map map = { 0 };
+	size_t i, longest = 0, n;
+	struct map_link *l;
+
+	(void)state;
+	for (i = 0; i < 4096; i++)
+		map_add(&map, &m[i].link, (uint64_t)i << 40 | 1);
+	for (i = 0; i < map.buckets; i++) {
+		for (n = 0, l = map.bucket[i]; l != NULL; l = l->next)
+			n++;
+		longest = n > longest ? n : longest;
+	}
+	assert_in_range(longest, 1, 20);
+	map_fini(&map);
+}
+
 static void
 buffer_grows_and_drops(void **state)
 {
@@ -151,6 +172,7 @@ main(void)
 		cmocka_unit_test(crc32c_matches_rfc3720_vectors),
 		cmocka_unit_test(id_text_round_trips_and_sorts),
 		cmocka_unit_test(map_finds_what_was_added_and_not_what_was_removed),
+		cmocka_unit_test(map_spreads_hashes_that_differ_in_their_upper_bits_alone),
 		cmocka_unit_test(buffer_grows_and_drops),
 		cmocka_unit_test(arena_keeps_small_and_large_pieces),
 		cmocka_unit_test(numbers_refuse_what_is_not_one),
