@@ -77,6 +77,7 @@ after_a_failed_write_mail_is_refused_until_a_sync_succeeds(void **state)
 	struct rig r;
 	struct err err;
 	uint64_t first;
+	unsigned tries, taken = 0;
 
 	(void)state;
 	begin_on(&r, &disk);
@@ -86,14 +87,19 @@ after_a_failed_write_mail_is_refused_until_a_sync_succeeds(void **state)
 	rig_run(&r, 0, try_commit, &res);
 	assert_int_equal(res.rc, 0);
 	first = res.id;
-	simdisk_fail(disk, 1, EIO, true);
-	rig_run(&r, 0, try_commit, &res);
+	/* The log may be preparing segments: then it is that which fails. */
+	for (tries = 0; tries < 100 && res.rc == 0; tries++) {
+		simdisk_heal(disk);
+		simdisk_fail(disk, 1, EIO, true);
+		rig_run(&r, 0, try_commit, &res);
+		taken += res.rc == 0;
+	}
 	assert_int_equal(res.rc, -1);
 	assert_true(res.err.code != 0 && res.err.text[0] != '\0');
 	assert_int_equal(spool_admit(r.spool, 0, &err), -1);
 	spool_stats(r.spool, &s);
 	assert_true(s.degraded);
-	assert_int_equal(s.messages, 1);
+	assert_int_equal(s.messages, 1 + taken);
 	/* It is not the end of the try that helps, but a sync that succeeds. */
 	simdisk_heal(disk);
 	rig_until(admits, &r, NULL, "mail to be taken again");
@@ -102,8 +108,8 @@ after_a_failed_write_mail_is_refused_until_a_sync_succeeds(void **state)
 	rig_stop(&r);
 	r.paused = false;
 	rig_start(&r);
-	rig_until(is_empty, &r, NULL, "both to be delivered");
-	assert_int_equal(r.attempts, 2);
+	rig_until(is_empty, &r, NULL, "all to be delivered");
+	assert_int_equal(r.attempts, 2 + taken);
 	assert_true(first != res.id);
 	rig_stop(&r);
 	simdisk_free(&disk);
