@@ -94,3 +94,11 @@ tests_unit_test_control_LDADD = $(unit_libs) $(JANSSON_LIBS)
 unit_tests += tests/unit/test_option
 tests_unit_test_option_SOURCES = tests/unit/test_option.c
 tests_unit_test_option_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_spool_memory
+tests_unit_test_spool_memory_SOURCES = tests/unit/test_spool_memory.c
+tests_unit_test_spool_memory_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_spool_threads
+tests_unit_test_spool_threads_SOURCES = tests/unit/test_spool_threads.c tests/unit/spool_rig.c tests/unit/spool_rig.h $(simdisk)
+tests_unit_test_spool_threads_LDADD = $(unit_libs)

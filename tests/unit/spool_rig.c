@@ -106,9 +106,10 @@ drain(void *arg)
 	struct drain *d = arg;
 	struct entry *e;
 
-	while ((e = queue_take(d->queue)) != NULL)
+	while (!atomic_load(&d->rig->stopping) && (e = queue_take(d->queue)) != NULL)
 		if (!attempt(d->rig, e))
 			break;
+	atomic_fetch_sub(&d->rig->drains, 1);
 	free(d);
 }
 
@@ -118,11 +119,12 @@ on_ready(struct queue *queue, void *arg)
 	struct rig *r = arg;
 	struct drain *d;
 
-	if (r->paused)
+	if (r->paused || atomic_load(&r->stopping))
 		return;
 	d = xmalloc(sizeof *d);
 	d->rig = r;
 	d->queue = queue;
+	atomic_fetch_add(&r->drains, 1);
 	check(task_start(drain, d, "drain") == 0);
 }
 
@@ -139,6 +141,7 @@ rig_start(struct rig *r)
 			fatal("%s", err.text);
 	r->config.loops = r->loop;
 	r->config.loop_count = r->loops;
+	atomic_store(&r->stopping, false);
 	if (work_start(2, &err) < 0 || spool_open(&r->spool, &r->config, &err) < 0)
 		fatal("%s", err.text);
 	spool_start(r->spool, on_ready, r);
@@ -149,8 +152,13 @@ rig_start(struct rig *r)
 void
 rig_stop(struct rig *r)
 {
+	const struct timespec pause = { .tv_nsec = 200000 };
 	unsigned i;
 
+	/* Tasks end by themselves; loops are stopped when none is left. */
+	atomic_store(&r->stopping, true);
+	while (atomic_load(&r->drains) > 0)
+		nanosleep(&pause, NULL);
 	for (i = 0; i < r->loops; i++) {
 		loop_stop(r->loop[i]);
 		pthread_join(r->thread[i], NULL);

@@ -32,6 +32,8 @@ struct rig {
 	bool paused;             /* no delivery at all */
 	_Atomic unsigned attempts, finished;
 	_Atomic unsigned load_failures;
+	_Atomic unsigned drains; /* delivering tasks */
+	atomic_bool stopping;
 };
 
 /* Defaults that tests change before rig_start(): one loop, small segments. */
