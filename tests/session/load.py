@@ -100,7 +100,8 @@ class Load:
 
 
 class Arrivals:
-    """What reached a next hop, by number: the times of arrival; and the ends of messages that were not whole."""
+    """What reached a next hop, by number: the times of arrival; and the ends of messages that were not whole. One for a
+    hop: content that was looked at is dropped, or long runs would not fit in memory."""
 
     def __init__(self, hop):
         self.hop = hop
@@ -120,6 +121,7 @@ class Arrivals:
                 self.broken.append(m.data[-200:])
             else:
                 self.times.setdefault(number, []).append(m.when)
+                m.data = b""
         return self
 
     def twice(self):

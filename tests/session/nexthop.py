@@ -199,6 +199,8 @@ class NextHop:
                 s, _ = self.listener.accept()
             except OSError:
                 return
+            if self.family != socket.AF_UNIX:
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sockets.add(s)
             self.note(connections=1, open=1)
             session = HopSession(self, s, self.connections)

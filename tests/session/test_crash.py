@@ -34,9 +34,8 @@ class Crash(harness.SessionTest):
             self.kill(gateway)
         gateway.start()
 
-    def drained(self, gateway, hop, load):
+    def drained(self, gateway, arrivals, load):
         """Waits until everything acknowledged has arrived, as long as mail arrives; what is missing."""
-        arrivals = Arrivals(hop)
         seen, quiet_since = 0, time.monotonic()
         while time.monotonic() - quiet_since < 30 * harness.SLOW:
             missing = load.acknowledged - arrivals.update().times.keys()
@@ -48,8 +47,7 @@ class Crash(harness.SessionTest):
             time.sleep(0.5)
         return missing
 
-    def judge(self, hop, load, lost):
-        arrivals = Arrivals(hop)
+    def judge(self, arrivals, load, lost):
         seed = "TMAIL_CRASH_SEED=%d" % SEED
         self.assertEqual(sorted(lost), [], "acknowledged and lost; %s" % seed)
         self.assertEqual(arrivals.broken, [], "arrived broken; %s" % seed)
@@ -72,7 +70,8 @@ class Crash(harness.SessionTest):
         finally:
             load.stop()
         hop.reset()
-        self.judge(hop, load, self.drained(gateway, hop, load))
+        arrivals = Arrivals(hop)
+        self.judge(arrivals, load, self.drained(gateway, arrivals, load))
         # What is on record as done stays done: a last start sends nothing again.
         gateway.stop()
         count = hop.received
@@ -117,8 +116,9 @@ class Crash(harness.SessionTest):
             harness.wait_until(lambda: self.greets(gateway), what="a new worker's greeting")
             self.kills.append(time.monotonic())
         load.stop()
-        self.assertEqual(sorted(self.drained(gateway, hop, load)), [])
-        self.assertEqual(Arrivals(hop).broken, [])
+        arrivals = Arrivals(hop)
+        self.assertEqual(sorted(self.drained(gateway, arrivals, load)), [])
+        self.assertEqual(arrivals.broken, [])
 
     @staticmethod
     def greets(gateway):
@@ -137,6 +137,6 @@ class Crash(harness.SessionTest):
             gateway.stop()
             gateway.start()
         load.stop()
-        self.assertEqual(sorted(self.drained(gateway, hop, load)), [])
         arrivals = Arrivals(hop)
+        self.assertEqual(sorted(self.drained(gateway, arrivals, load)), [])
         self.assertEqual((arrivals.broken, arrivals.twice()), ([], {}))
