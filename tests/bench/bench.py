@@ -67,7 +67,8 @@ class Bench:
             wanted = [o for o in options if o != "-p"]
             return ["smtp-source", *wanted, "-m", str(messages), "-l", str(size), "-f", "sender@example.com",
                     "-t", "rcpt@example.net", "127.0.0.1:%d" % port]
-        return [os.path.join(self.a.programs, "bench-source"), *options, "-m", str(messages), "-l", str(size), str(port)]
+        return [os.path.join(self.a.programs, "bench-source"), *options, "-m", str(messages), "-l", str(size),
+                str(port)]
 
     def load(self, port, options, size, messages, timeout=600):
         """Runs the generator; its own result as a dict."""

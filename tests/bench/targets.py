@@ -51,8 +51,8 @@ class Sink:
     def __init__(self, programs, folder, *modes):
         self.counters = os.path.join(folder, "sink.counters")
         self.port = free_port()
-        self.process = subprocess.Popen([os.path.join(programs, "bench-sink"), str(self.port), self.counters, "quickack",
-                                         *modes], stdin=subprocess.DEVNULL)
+        command = [os.path.join(programs, "bench-sink"), str(self.port), self.counters, "quickack", *modes]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         wait_greeting(self.port, 10, self.process)
         with open(self.counters, "rb") as f:
             self.map = mmap.mmap(f.fileno(), 64, prot=mmap.PROT_READ)

@@ -10,7 +10,8 @@ import time
 import harness
 import postfix
 
-LETTER = b"From: a@example.com\r\nTo: b@example.net\r\nSubject: x\r\nMessage-ID: <%d@example.com>\r\n\r\n.\r\nHello %d\r\n"
+LETTER = (b"From: a@example.com\r\nTo: b@example.net\r\nSubject: x\r\nMessage-ID: <%d@example.com>\r\n\r\n"
+          b".\r\nHello %d\r\n")
 
 
 class Postfix(harness.SessionTest):
@@ -110,7 +111,8 @@ class Postfix(harness.SessionTest):
 
     def test_refusal_by_postfix_becomes_one_bounce(self):
         hop, back = self.next_hop(), self.next_hop()
-        port = self.postfix(hop.port, "smtpd_recipient_restrictions = check_recipient_access inline:{ { bad@example.net = REJECT gone } }")
+        port = self.postfix(hop.port, "smtpd_recipient_restrictions =\n"
+                            "  check_recipient_access inline:{ { bad@example.net = REJECT gone } }")
         gateway = self.gateway(next_hop="127.0.0.1:%d" % port,
                                extra=harness.Gateway.domain_block(back, "example.com"))
         gateway.send("a@example.com", ["bad@example.net", "b@example.net"], LETTER % (0, 0))
