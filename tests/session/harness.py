@@ -7,8 +7,8 @@
             gateway = self.gateway(next_hop=hop)
             with gateway.client() as c:
                 c.hello()
-                self.assertEqual(c.message("a@example.com", "b@example.net", b"Subject: x\\r\\n\\r\\nHello\\r\\n").code, 250)
-            self.assertEqual(hop.wait_messages(1)[0].content, b"Subject: x\\r\\n\\r\\nHello\\r\\n")
+                self.assertEqual(c.message("a@example.com", "b@example.net", LETTER).code, 250)
+            self.assertEqual(hop.wait_messages(1)[0].content, LETTER)
 
 TMAILD and TMAIL name the programs (default: those of the current folder, the build folder)."""
 
@@ -139,7 +139,7 @@ class Gateway:
         self.preload = preload
         self.process = None
         self.clients = []
-        self.log_offset = 0
+        self.marks = 0  # connections made for all_records()
         self.log_kept = ""
         names = {"dir": self.folder, "port": self.port, "state": self.state, "socket": self.admin_socket}
         if config is None:
@@ -338,6 +338,18 @@ class Gateway:
             if all(k in record if v is True else record.get(k) == str(v) for k, v in wanted.items()):
                 found.append(record)
         return found
+
+    def all_records(self, **wanted):
+        """records() of everything that has happened, also what the log's writer still held. The records come in
+        order: once that of a connection made now is there, so are those before it. Needs level debug."""
+        if self.process is not None:
+            self.marks += 1
+            name = "mark-%d.example" % self.marks
+            with self.client() as c:
+                c.hello(name)
+                c.command("QUIT")
+            self.wait_log(event="disconnect", helo=name)
+        return self.records(**wanted)
 
     def wait_log(self, timeout=20, count=1, **wanted):
         """Waits for the COUNT-th such record and returns it."""

@@ -66,7 +66,8 @@ class NextHop:
     to one recipient. A body answer (stage "body") is given in mid-data, after `body_limit` bytes."""
 
     def __init__(self, port=0, address="127.0.0.1", tls=None, pipelining=True, listen=True, hostname="hop.example.net",
-                 extensions=("SIZE 2147483648", "8BITMIME", "ENHANCEDSTATUSCODES"), quick_ack=True, keep=True, digest=False):
+                 extensions=("SIZE 2147483648", "8BITMIME", "ENHANCEDSTATUSCODES"), quick_ack=True, keep=True,
+                 digest=False):
         self.tls = tls  # an ssl.SSLContext of a server: STARTTLS is offered
         self.hostname = hostname
         self.extensions = list(extensions)

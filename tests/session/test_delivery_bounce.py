@@ -92,7 +92,7 @@ class Bounce(harness.SessionTest):
         gateway.wait_log(event="bounce-dropped")
         gateway.stop()
         self.assertEqual(home.received + hop.received, 0)
-        self.assertEqual(len(gateway.records(event="bounced")), 1)
+        self.assertEqual(len(gateway.all_records(event="bounced")), 1)
 
     def test_a_sender_without_a_route_gets_none(self):
         hop = self.next_hop().script("rcpt", "550 5.1.1 no")
@@ -110,7 +110,7 @@ class Bounce(harness.SessionTest):
         self.assertGreater(time.monotonic() - began, 2)
         self.assertEqual(groups[0]["Status"], "5.4.7")
         self.assertIn("try again", report.as_string())
-        self.assertGreaterEqual(len(gateway.records(event="deferred")), 2)
+        self.assertGreaterEqual(len(gateway.all_records(event="deferred")), 2)
 
     def test_the_end_of_life_while_no_hop_answers(self):
         hop, home = self.next_hop(listen=False), self.next_hop()
@@ -128,7 +128,7 @@ class Bounce(harness.SessionTest):
         gateway.send("", "bob@example.net", LETTER)
         gateway.send("alice@example.com", "bob@example.net", LETTER)
         gateway.wait_log(event="bounce-dropped")
-        self.assertEqual(gateway.records(event="bounced"), [])
+        self.assertEqual(gateway.all_records(event="bounced"), [])
 
     def test_one_delay_warning_then_the_message_arrives(self):
         hop, home = self.next_hop(), self.next_hop()

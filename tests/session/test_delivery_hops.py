@@ -34,7 +34,7 @@ class Hops(harness.SessionTest):
         second.wait_messages(10)
         dead = gateway.wait_log(event="hop-dead", hop=first.text)
         self.assertIn("refused", dead["reason"])
-        self.assertEqual(gateway.records(event="deferred"), [])
+        self.assertEqual(gateway.all_records(event="deferred"), [])
         first.listen()
         harness.wait_until(lambda: (gateway.send("a@example.com", "later@example.net", LETTER), first.received)[1],
                            what="mail to the first again", pause=0.2)
@@ -82,7 +82,7 @@ class Hops(harness.SessionTest):
         gateway = self.relay([full, other])
         self.send_many(gateway, 5)
         other.wait_messages(5, timeout=5)
-        self.assertEqual(gateway.records(event="deferred"), [])
+        self.assertEqual(gateway.all_records(event="deferred"), [])
 
     def test_a_unix_socket_is_a_next_hop(self):
         hop = self.next_hop(address=self.folder() + "/hop.sock")
@@ -101,9 +101,9 @@ class Hops(harness.SessionTest):
         gateway.wait_log(event="hop-dead", count=2)
         hop.listen()
         hop.wait_messages(50)
-        for record in gateway.records(event="delivered"):
+        for record in gateway.all_records(event="delivered"):
             self.assertEqual(record["attempt"], "1")
-        self.assertEqual(gateway.records(event="deferred"), [])
+        self.assertEqual(gateway.all_records(event="deferred"), [])
 
     def test_a_dead_hop_gets_one_connection_at_a_time(self):
         hop = self.next_hop()
@@ -207,7 +207,7 @@ class Hops(harness.SessionTest):
         gateway = self.relay(hop)
         self.send_many(gateway, 60)
         hop.wait_messages(60)
-        self.assertEqual(gateway.records(event="hop-dead") + gateway.records(event="deferred"), [])
+        self.assertEqual(gateway.all_records(event="hop-dead") + gateway.all_records(event="deferred"), [])
 
     def test_a_message_and_the_next_envelope_go_out_together(self):
         hop = self.next_hop()

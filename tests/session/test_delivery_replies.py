@@ -35,7 +35,7 @@ class Replies(harness.SessionTest):
     def test_refused_greeting(self):
         gateway = self.arrives_after("connect", "554 no", "421 4.3.2 busy", "450 later")
         self.assertIn("554 no", gateway.wait_log(event="hop-dead")["reason"])
-        self.assertEqual(gateway.records(event="deferred"), [])
+        self.assertEqual(gateway.all_records(event="deferred"), [])
 
     def test_refused_ehlo(self):
         self.arrives_after("ehlo", "451 4.3.0 later", "421 4.3.2 busy")
@@ -202,7 +202,7 @@ class Replies(harness.SessionTest):
         gateway.send("a@example.com", everybody, LETTER)
         got = hop.wait_messages(3)
         self.assertEqual([m.recipients for m in got], [everybody[0:3], everybody[3:6], everybody[6:8]])
-        self.assertEqual(gateway.records(event="deferred"), [])
+        self.assertEqual(gateway.all_records(event="deferred"), [])
 
     def test_more_recipients_than_a_transaction_takes(self):
         hop = self.next_hop()
@@ -260,7 +260,7 @@ class Replies(harness.SessionTest):
             hop.wait_messages(i + 1)
             gateway.wait_log(event="delivered", count=i + 1)
             hop.drop_connections()
-        self.assertEqual(gateway.records(event="deferred") + gateway.records(event="hop-dead"), [])
+        self.assertEqual(gateway.all_records(event="deferred") + gateway.all_records(event="hop-dead"), [])
 
     def test_a_hop_that_closes_after_each_message(self):
         hop = self.next_hop()
@@ -277,7 +277,7 @@ class Replies(harness.SessionTest):
             gateway.send("a@example.com", "b%d@example.net" % i, LETTER)
         hop.wait_messages(10)
         gateway.wait_log(event="delivered", count=10)
-        self.assertEqual(gateway.records(event="deferred"), [])
+        self.assertEqual(gateway.all_records(event="deferred"), [])
 
     def test_a_slow_reply_within_the_time_is_waited_for(self):
         hop = self.next_hop()

@@ -60,7 +60,7 @@ class Tls(harness.SessionTest):
         gateway.send("a@example.com", "b@example.net", LETTER)
         self.assertIn("STARTTLS", gateway.wait_log(event="hop-dead", count=2)["reason"])
         self.assertEqual(hop.transactions, 0)
-        self.assertEqual(gateway.records(event="failed") + gateway.records(event="deferred"), [])
+        self.assertEqual(gateway.all_records(event="failed") + gateway.all_records(event="deferred"), [])
 
     def test_a_broken_handshake_with_optional_goes_on_in_plain_text(self):
         hop = self.next_hop()

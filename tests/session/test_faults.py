@@ -245,7 +245,8 @@ class Order(Faulty):
         hop = self.next_hop()
         calls = "pwritev,pwritev2,pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync,openat,rename,renameat"
         gateway = self.gateway(next_hop=hop, env={"ASAN_OPTIONS": "detect_leaks=0"},
-                               wrapper=["strace", "-DD", "-f", "-y", "-s", "8192", "-e", "abbrev=none", "-e", "trace=" + calls, "-o", out])
+                               wrapper=["strace", "-DD", "-f", "-y", "-s", "8192", "-e", "abbrev=none",
+                                        "-e", "trace=" + calls, "-o", out])
         gateway.send(data=data)
         hop.wait_messages(1)
         root = gateway.process.pid

@@ -88,6 +88,7 @@ class Harness(harness.SessionTest):
         self.client(hop).hello()
 
     def test_log_records_are_parsed(self):
-        record = harness.parse_record('2026-01-01T00:00:00Z info delivered msg=ABC reply="250 2.0.0 \\"ok\\"\\x0a" to= n=1')
+        record = harness.parse_record('2026-01-01T00:00:00Z info delivered msg=ABC '
+                                      'reply="250 2.0.0 \\"ok\\"\\x0a" to= n=1')
         self.assertEqual(record, {"time": "2026-01-01T00:00:00Z", "level": "info", "event": "delivered", "msg": "ABC",
                                   "reply": '250 2.0.0 "ok"\n', "to": "", "n": "1"})

@@ -27,7 +27,8 @@ class Readme(harness.SessionTest):
         path = os.path.join(folder, "tmail.conf")
         with open(path, "w") as f:
             f.write(config.replace("/etc/tmail/tls", folder) + "\n")
-        p = subprocess.run([harness.TMAILD, "-t", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        p = subprocess.run([harness.TMAILD, "-t", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True)
         self.assertEqual(p.returncode, 0, p.stdout)
 
     def test_quickstart_shows_the_first_mail_of_the_readme(self):

@@ -39,7 +39,7 @@ class Content(harness.SessionTest):
             self.assertEqual(c.message("a@example.com", "b@example.net", LETTER).code, 250)
         hop.wait_messages(1)
         self.assertEqual(hop.received, 1)
-        self.assertEqual(len(gateway.records(event="received")), 1)
+        self.assertEqual(len(gateway.all_records(event="received")), 1)
 
     def test_false_ends_of_data_split_anywhere(self):
         gateway = self.gateway(next_hop=self.next_hop())
@@ -172,7 +172,7 @@ class Content(harness.SessionTest):
         gateway.send(data=LETTER)
         hop.wait_messages(1)
         self.assertEqual(hop.received, 1)
-        self.assertEqual(len(gateway.records(event="received")), 1)
+        self.assertEqual(len(gateway.all_records(event="received")), 1)
         left = [f for _, _, files in os.walk(gateway.state) for f in files if "blob" in f.lower()]
         self.assertEqual(left, [])
 
