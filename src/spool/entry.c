@@ -217,6 +217,17 @@ submit_state(struct entry *e, enum entry_state state, const char *reason)
 	port_submit(e->queue->port, state_job(e, state, e->next_attempt, reason, e->queue->key));
 }
 
+/* An operator knows that it is not known who got it, and releases it: everybody is tried. */
+static void
+begin_anew(struct entry *e)
+{
+	struct job *job = state_job(e, ENTRY_DUE, 0, NULL, e->queue->key);
+
+	e->flags &= (uint8_t)~ENTRY_RCPTS_LOST;
+	e->rcpt_pending = e->rcpt_count;
+	port_submit(e->queue->port, add_rcpts(job, NULL, 0, NULL));
+}
+
 static void
 add_report(struct job *job, struct message *report)
 {
@@ -346,7 +357,10 @@ entry_act(struct entry *e, enum spool_action action, const char *reason)
 		if (e->state != ENTRY_HELD)
 			return false;
 		settle(e, ENTRY_DUE, 0);
-		submit_state(e, ENTRY_DUE, NULL);
+		if (e->flags & ENTRY_RCPTS_LOST)
+			begin_anew(e);
+		else
+			submit_state(e, ENTRY_DUE, NULL);
 		return true;
 	case SPOOL_DROP:
 		drop(e);

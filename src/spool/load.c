@@ -74,7 +74,7 @@ load_message(struct spool *spool, const struct stored *s, bool content, struct m
 struct load {
 	struct spool *spool;
 	struct entry *entry;
-	bool want_rcpts;
+	bool want_rcpts, rcpts_lost;
 	struct message *message;
 	struct log_view rcpts;
 	int rc;
@@ -88,8 +88,10 @@ load_run(void *arg)
 
 	if (l->message == NULL && (l->rc = load_message(l->spool, stored_of(l->entry), true, &l->message, l->err)) < 0)
 		return;
-	if (l->want_rcpts)
-		l->rc = load_record(l->spool, &l->entry->rcpts_pos, true, &l->rcpts, l->err);
+	if (!l->want_rcpts)
+		return;
+	l->rc = load_record(l->spool, &l->entry->rcpts_pos, true, &l->rcpts, l->err);
+	l->rcpts_lost = l->rc < 0 && l->err->code == EBADMSG;
 }
 
 static void
@@ -151,7 +153,8 @@ load_from_memory(struct load *l)
 int
 entry_load(struct entry *e, struct loaded *out, struct err *err)
 {
-	struct load l = { .spool = e->queue->port->spool, .entry = e, .err = err };
+	struct err local;
+	struct load l = { .spool = e->queue->port->spool, .entry = e, .err = err != NULL ? err : &local };
 
 	check(e->state == ENTRY_ACTIVE);
 	memset(out, 0, sizeof *out);
@@ -162,6 +165,8 @@ entry_load(struct entry *e, struct loaded *out, struct err *err)
 			load_run(&l);
 	}
 	if (l.rc < 0) {
+		if (l.rcpts_lost)
+			e->flags |= ENTRY_RCPTS_LOST;
 		message_unref(&l.message);
 		return -1;
 	}

@@ -237,7 +237,7 @@ show_rcpts(struct spool *spool, struct entry *e, struct spool_detail *out, struc
 	if (atomic_load(&e->rcpts_pos) == 0)
 		return 0;
 	if (load_record(spool, &e->rcpts_pos, true, &v, err) < 0)
-		return is_done(spool, e) ? 0 : -1;
+		return is_done(spool, e) || err->code == EBADMSG ? 0 : -1; /* damaged: nothing is known of them */
 	rc = record_get_rcpts(v.body, v.body_len, out->arena, &known, &n, &peer);
 	view_fini(&v);
 	if (rc < 0)
@@ -289,8 +289,11 @@ static int
 inspect(struct spool *spool, uint64_t id, bool content, struct spool_detail *out, struct err *err)
 {
 	struct stored *s = find(spool, id);
+	struct err local;
 	int rc;
 
+	if (err == NULL)
+		err = &local;
 	memset(out, 0, sizeof *out);
 	if (s == NULL)
 		return err_set(err, "no such message");

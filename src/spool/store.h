@@ -48,6 +48,7 @@ enum entry_flag {
 	ENTRY_WANT_HOLD = 1 << 4,   /* asked for while ACTIVE: applied when the attempt ends */
 	ENTRY_WANT_DROP = 1 << 5,
 	ENTRY_WANT_BOUNCE = 1 << 6,
+	ENTRY_RCPTS_LOST = 1 << 7,  /* its RCPTS record is damaged: releasing it means beginning anew */
 };
 
 enum { LOOP_NONE = 0xffff };

@@ -667,6 +667,51 @@ a_cut_or_damaged_blob_is_held_and_never_relayed(void **state)
 	}
 }
 
+static enum fate
+rotten(struct rig *r, struct entry *e, struct loaded *l, struct outcome *o, struct rcpt_state *rcpt)
+{
+	unsigned i;
+
+	check(rig_content_ok(r->spool, l->message) && o->count == 2);
+	for (i = 0; i < 2; i++) {
+		rcpt[i].status = i == 0 || entry_attempts(e) > 0 ? RCPT_DELIVERED : RCPT_PENDING;
+		rcpt[i].reply = (char *)(uintptr_t)"450 this will rot";
+	}
+	o->next_attempt = clock_wall() + 1000;
+	return FATE_FINISH;
+}
+
+static void
+recipients_states_that_rotted_hold_the_entry_until_an_operator_decides(void **state)
+{
+	struct spool_detail d;
+	char command[700];
+	struct rig r;
+	uint64_t id;
+
+	(void)state;
+	rig_init(&r);
+	r.fate = rotten;
+	rig_start(&r);
+	id = rig_commit(&r, 0, 1000, 2, one_key, 1);
+	await_counts(&r, 0, 0, 1, 0);
+	rig_stop(&r);
+	snprintf(command, sizeof command, "sed -i 's/this will rot/this did r0t!/' '%s'/0*/*.seg", r.path);
+	assert_int_equal(system(command), 0);
+	rig_start(&r);
+	await_counts(&r, 0, 0, 1, 0);
+	assert_int_equal(spool_act(r.spool, id, NULL, SPOOL_RETRY, NULL, NULL), 1);
+	await_counts(&r, 0, 0, 0, 1);
+	assert_int_equal(r.load_failures, 1);
+	assert_int_equal(spool_inspect(r.spool, id, true, &d, NULL), 0);
+	assert_true(d.rcpt[0].status == RCPT_PENDING && d.rcpt[1].status == RCPT_PENDING && d.hold_reason != NULL);
+	spool_detail_fini(&d);
+	assert_int_equal(spool_act(r.spool, id, NULL, SPOOL_RELEASE, NULL, NULL), 1);
+	rig_until(no_messages, &r, NULL, "both to be tried again");
+	rig_stop(&r);
+	rig_fini(&r);
+}
+
 static void
 a_blob_nobody_names_is_removed_at_start(void **state)
 {
@@ -794,6 +839,7 @@ main(void)
 		cmocka_unit_test(a_spent_budget_refuses_until_memory_is_free_again),
 		cmocka_unit_test(a_large_message_lives_in_a_blob_until_it_is_done),
 		cmocka_unit_test(a_cut_or_damaged_blob_is_held_and_never_relayed),
+		cmocka_unit_test(recipients_states_that_rotted_hold_the_entry_until_an_operator_decides),
 		cmocka_unit_test(a_blob_nobody_names_is_removed_at_start),
 		cmocka_unit_test(a_message_that_crashed_the_worker_is_held),
 		cmocka_unit_test(a_walk_sees_what_stays_exactly_once_while_others_come_and_go),
