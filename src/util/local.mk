@@ -21,4 +21,5 @@ libtmail_la_SOURCES += \
 	src/util/option_types.c \
 	src/util/random.c src/util/random.h \
 	src/util/str.c src/util/str.h \
-	src/util/suggest.c src/util/suggest.h
+	src/util/suggest.c src/util/suggest.h \
+	src/util/thread.c src/util/thread.h
