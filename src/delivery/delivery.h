@@ -58,11 +58,11 @@ enum hop_state {
 	HOP_PROBING,    /* was dead; one connection is finding out */
 };
 
-enum { HOP_ERROR_TEXT = 256 };
+enum { HOP_ERROR_TEXT = 256, HOP_TEXT = 272, HOP_KEY_TEXT = 400 };
 
 struct hop_status {
 	char key[128];           /* the queue's key: "domain:NAME" or "route:NAME" */
-	char hop[ADDR_TEXT];
+	char hop[HOP_TEXT];
 	unsigned weight;
 	bool backup;
 	enum hop_state state;

@@ -169,7 +169,7 @@ greet(struct conn *c)
 	struct err *err = &c->err;
 
 	c->in_pos = c->in_len = 0;
-	if (io_connect(&c->io, &c->hop->conf->address, NULL, loop_now(c->loop) + conn_connect_timeout(c), err) < 0)
+	if (conn_reach(c, loop_now(c->loop) + conn_connect_timeout(c)) < 0)
 		return -1;
 	counter_add(COUNTER_CONNECTIONS_OPENED, 1);
 	if (conn_reply(c, conn_command_timeout(c)) < 0)

@@ -76,7 +76,7 @@ decided_here(struct conn *c, struct errand *a)
 		return true;
 	}
 	if (!(c->offers & HOP_OFFERS_SMTPUTF8) && needs_utf8(a)) {
-		snprintf(reason, sizeof(reason), "the message needs SMTPUTF8, which %s does not offer", c->hop->text);
+		snprintf(reason, sizeof(reason), "the message needs SMTPUTF8, which %s does not offer", c->peer);
 		errand_settle_all(a, FATE_FAILED, reason, "5.6.7");
 		return true;
 	}
@@ -94,7 +94,7 @@ next_errand(struct conn *c)
 	while (!draining(c) && (e = site_take(c->site, c)) != NULL) {
 		if (errand_begin(a, c->site, e) < 0)
 			continue;
-		a->peer = c->hop->text;
+		a->peer = c->peer;
 		if (!decided_here(c, a))
 			return a;
 		errand_end(a);
