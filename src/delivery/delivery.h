@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct delivery;
+struct next_hop;
 struct queue;
 struct settings;
 struct spool;
@@ -81,6 +82,9 @@ struct hop_status {
  * at most TIMEOUT_MS each; -1 when one did not (its hops are missing). */
 int delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct hop_status *hop, void *arg),
     void *arg);
+
+/* "192.0.2.1:25", "lmtp:unix:/run/dovecot/lmtp"; OUT holds HOP_TEXT bytes. */
+const char *hop_text(const struct next_hop *hop, char *out);
 
 /* "alive", "dead", ... */
 const char *hop_state_name(enum hop_state state);

@@ -29,7 +29,29 @@ hop_spec_of(const struct route_settings *route, unsigned i, struct hop_spec *out
 	const struct next_hop *conf = &route->hop[i];
 
 	*out = (struct hop_spec){ .host = conf->host, .address = conf->address, .port = conf->port,
-		.weight = conf->weight ? conf->weight : 1, .tier = hop_tier(route, i, 0) };
+		.lmtp = conf->lmtp, .weight = conf->weight ? conf->weight : 1, .tier = hop_tier(route, i, 0) };
+}
+
+static const char *
+put_text(const struct hop_spec *spec, const char *mx, char *out)
+{
+	const char *protocol = spec->lmtp ? "lmtp:" : "";
+	char address[ADDR_TEXT];
+
+	if (spec->host != NULL)
+		snprintf(out, HOP_TEXT, "%s%s%s:%u", protocol, mx, spec->host, spec->port);
+	else
+		snprintf(out, HOP_TEXT, "%s%s", protocol, addr_text(&spec->address, address));
+	return out;
+}
+
+const char *
+hop_text(const struct next_hop *conf, char *out)
+{
+	const struct hop_spec spec = { .host = conf->host, .address = conf->address, .port = conf->port,
+		.lmtp = conf->lmtp };
+
+	return put_text(&spec, conf->kind == NEXT_HOP_MX ? "mx:" : "", out);
 }
 
 static struct hop *
@@ -39,11 +61,9 @@ hop_new(const struct hops *h, const struct hop_spec *spec)
 
 	hop->address = spec->address;
 	hop->port = spec->port;
-	if (spec->host != NULL) {
-		hop->host = xstrdup(spec->host);
-		snprintf(hop->text, sizeof(hop->text), "%s:%u", spec->host, spec->port);
-	} else
-		addr_text(&spec->address, hop->text);
+	hop->host = spec->host != NULL ? xstrdup(spec->host) : NULL;
+	hop->lmtp = spec->lmtp;
+	put_text(spec, "", hop->text);
 	hop->state = HOP_UNUSED;
 	hop->limit_max = h->connections;
 	hop->limit = 1000 * least(HOP_START_LIMIT, hop->limit_max);
@@ -65,7 +85,7 @@ find(const struct hops *h, const struct hop_spec *spec)
 	for (unsigned i = 0; i < h->count; i++) {
 		struct hop *hop = h->hop[i];
 
-		if (hop->retired || (hop->host == NULL) != (spec->host == NULL))
+		if (hop->retired || hop->lmtp != spec->lmtp || (hop->host == NULL) != (spec->host == NULL))
 			continue;
 		if (spec->host != NULL ? hop->port == spec->port && strcmp(hop->host, spec->host) == 0
 		    : hop->address.len == spec->address.len &&

@@ -26,6 +26,7 @@ struct hop_spec {
 	const char *host;    /* its A and AAAA are looked up when a connection is opened; NULL: `address` */
 	struct addr address;
 	uint16_t port;       /* of a host */
+	bool lmtp;
 	unsigned weight;
 	unsigned tier;       /* hops of the least tier that has one alive are used, in turn by weight */
 };
@@ -39,6 +40,7 @@ struct hop {
 	char *host;               /* or NULL; a certificate is checked against it */
 	struct addr address;
 	uint16_t port;
+	bool lmtp;
 	char text[HOP_TEXT];      /* "mx1.example.net:25", "192.0.2.1:25" */
 	unsigned weight;
 	unsigned tier;

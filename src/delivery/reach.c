@@ -23,7 +23,8 @@ reach_host(struct conn *c, uint64_t deadline)
 		target[i] = (struct io_target){ .to = &host.addr[i] };
 	if (io_connect_any(&c->io, target, host.count, V4_PATIENCE, deadline, &chosen, &c->err) < 0)
 		return -1;
-	snprintf(c->peer, sizeof(c->peer), "%s[%s]:%u", c->hop->host, addr_ip_text(&host.addr[chosen], ip), c->hop->port);
+	snprintf(c->peer, sizeof(c->peer), "%s%s[%s]:%u", c->hop->lmtp ? "lmtp:" : "", c->hop->host,
+	    addr_ip_text(&host.addr[chosen], ip), c->hop->port);
 	return 0;
 }
 

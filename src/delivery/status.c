@@ -40,17 +40,11 @@ hop_state_name(enum hop_state state)
 static void
 describe_route(const struct route_settings *route, unsigned i, struct hop_status *out)
 {
-	const struct next_hop *conf = &route->hop[i];
-
 	memset(out, 0, sizeof(*out));
 	snprintf(out->key, sizeof(out->key), "%s", route->key);
-	if (conf->kind == NEXT_HOP_ADDRESS)
-		addr_text(&conf->address, out->hop);
-	else
-		snprintf(out->hop, sizeof(out->hop), "%s%s:%u", conf->kind == NEXT_HOP_MX ? "mx:" : "", conf->host,
-		    conf->port);
-	out->weight = conf->weight;
-	out->backup = conf->backup;
+	hop_text(&route->hop[i], out->hop);
+	out->weight = route->hop[i].weight;
+	out->backup = route->hop[i].backup;
 	out->state = HOP_UNUSED;
 	out->limit_max = route->connections;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+enum { SMTP_PORT = 25, LMTP_PORT = 24 };
 enum { HOST_MAX = 253, LABEL_MAX = 63, LOCAL_MAX = 64, WEIGHT_MAX = 1000 };
 
 static bool
@@ -171,7 +172,7 @@ host_and_port(const char *text, struct next_hop *hop, struct arena *arena, struc
 {
 	size_t n = strcspn(text, ":");
 	char *host = arena_strndup(arena, text, n);
-	uint64_t port = 25;
+	uint64_t port = hop->lmtp ? LMTP_PORT : SMTP_PORT;
 
 	if (n > 1 && host[n - 1] == '.')
 		host[n - 1] = '\0';
@@ -198,8 +199,9 @@ looks_like_name(const char *s)
 static int
 parse_destination(const char *text, struct next_hop *hop, struct arena *arena, struct err *err)
 {
-	if (str_starts(text, "lmtp:"))
-		return err_set(err, "next hops that speak LMTP are not built yet");
+	hop->lmtp = str_starts(text, "lmtp:");
+	if (hop->lmtp)
+		text += 5;
 	if (*text == ':')
 		return err_set(err, "the address is missing, as in 10.0.0.5:25");
 	if (str_starts(text, "mx:"))
@@ -212,7 +214,7 @@ parse_destination(const char *text, struct next_hop *hop, struct arena *arena, s
 		hop->kind = NEXT_HOP_HOST;
 		return host_and_port(text, hop, arena, err);
 	}
-	return addr_parse(text, 25, &hop->address, err);
+	return addr_parse(text, hop->lmtp ? LMTP_PORT : SMTP_PORT, &hop->address, err);
 }
 
 bool
@@ -332,7 +334,9 @@ const struct option_type type_network = { "network",
 	parse_network, print_network };
 const struct option_type type_next_hop = { "next hop",
 	"A host name or a numeric address, its port if it is not 25; mx:NAME for the mail exchangers of a domain; or "
-	"unix:/path. In the same quotes may follow backup, for one that is used only while no other is alive, and weight=N, its share among those in turn.",
+	"unix:/path; with lmtp: before it, as in lmtp:10.0.0.5:24 or lmtp:unix:/run/dovecot/lmtp, a server that speaks "
+	"LMTP (port 24 unless given). In the same quotes may follow backup, for one that is used only while no other is "
+	"alive, and weight=N, its share among those in turn.",
 	sizeof(struct next_hop), parse_next_hop, print_next_hop };
 const struct option_type type_pattern = { "pattern",
 	"user@example.com is one address, @example.com every address of that domain, @.example.com every address of "

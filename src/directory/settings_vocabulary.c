@@ -173,8 +173,8 @@ static const struct option_word recipient_words[] = {
 
 #define NEXT_HOP_HELP \
 	"Host names or numeric addresses, with their port if it is not 25; mx:NAME, the mail exchangers of a domain; " \
-	"or unix:/path. In the same quotes may follow backup, for one that is used only while no other is alive, " \
-	"and weight=N, its share of the mail under round-robin."
+	"or unix:/path; with lmtp: before it, servers that speak LMTP. In the same quotes may follow backup, for one " \
+	"that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
 	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
