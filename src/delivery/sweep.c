@@ -30,7 +30,7 @@ static void
 describe(const struct site *site, char *out, size_t size)
 {
 	for (unsigned i = 0; i < site->hops.count; i++) {
-		const struct hop *hop = &site->hops.hop[i];
+		const struct hop *hop = site->hops.hop[i];
 
 		if (hop->error[0] == '\0')
 			continue;
@@ -44,7 +44,7 @@ static void
 look(struct site *site, struct errand *a, struct entry *e, int64_t now)
 {
 	const struct queue_settings *q = &site->settings->queue;
-	char reason[HOP_ERROR_TEXT + ADDR_TEXT + 64];
+	char reason[HOP_ERROR_TEXT + HOP_TEXT + 64];
 	const struct message *m;
 
 	if (errand_begin(a, site, e) < 0)

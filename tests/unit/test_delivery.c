@@ -96,14 +96,15 @@ serve(struct hop_fixture *f, unsigned times, unsigned *served)
 
 		assert_non_null(hop);
 		hops_charge(&f->hops, hop);
-		served[hop - f->hops.hop]++;
+		for (unsigned i = 0; i < f->hops.count; i++)
+			served[i] += f->hops.hop[i] == hop;
 	}
 }
 
 static void
 kill_hop(struct hop_fixture *f, unsigned i, uint64_t now)
 {
-	assert_true(hop_failed(&f->hops, &f->hops.hop[i], now, "refused"));
+	assert_true(hop_failed(&f->hops, f->hops.hop[i], now, "refused"));
 }
 
 static void
@@ -125,9 +126,9 @@ test_failover_uses_the_first_alive(void **state)
 	kill_hop(&f, 2, 1000);
 	assert_null(hops_choose(&f.hops, false, NULL));
 	assert_false(hops_any_alive(&f.hops));
-	hop_probe(&f.hops.hop[0]);
+	hop_probe(f.hops.hop[0]);
 	assert_null(hops_choose(&f.hops, false, NULL));
-	assert_true(hop_established(&f.hops.hop[0]));
+	assert_true(hop_established(f.hops.hop[0]));
 	serve(&f, 2, served);
 	assert_int_equal(served[0], 7);
 	hops_fini(&f.hops);
@@ -178,11 +179,11 @@ test_spill_passes_over_busy_hops_only(void **state)
 
 	(void)state;
 	hops_setup(&f, BALANCE_ROUND_ROBIN, 2, NULL, 0);
-	f.hops.hop[0].conns = f.hops.hop[1].conns = 1;
+	f.hops.hop[0]->conns = f.hops.hop[1]->conns = 1;
 	assert_null(hops_choose(&f.hops, true, NULL));
-	assert_ptr_equal(hops_choose(&f.hops, true, &f.hops.hop[1]), &f.hops.hop[1]);
-	f.hops.hop[0].idle_count = 1;
-	assert_ptr_equal(hops_choose(&f.hops, true, NULL), &f.hops.hop[0]);
+	assert_ptr_equal(hops_choose(&f.hops, true, f.hops.hop[1]), f.hops.hop[1]);
+	f.hops.hop[0]->idle_count = 1;
+	assert_ptr_equal(hops_choose(&f.hops, true, NULL), f.hops.hop[0]);
 	hops_fini(&f.hops);
 }
 
@@ -193,12 +194,12 @@ test_silent_hops_stand_behind_backups(void **state)
 
 	(void)state;
 	hops_setup(&f, BALANCE_FAILOVER, 2, NULL, 1);
-	f.hops.hop[0].suspect = true;
-	assert_ptr_equal(hops_choose(&f.hops, false, NULL), &f.hops.hop[1]);
+	f.hops.hop[0]->suspect = true;
+	assert_ptr_equal(hops_choose(&f.hops, false, NULL), f.hops.hop[1]);
 	kill_hop(&f, 1, 0);
-	assert_ptr_equal(hops_choose(&f.hops, false, NULL), &f.hops.hop[0]);
-	hop_replied(&f.hops.hop[0], 5);
-	assert_false(f.hops.hop[0].suspect);
+	assert_ptr_equal(hops_choose(&f.hops, false, NULL), f.hops.hop[0]);
+	hop_replied(f.hops.hop[0], 5);
+	assert_false(f.hops.hop[0]->suspect);
 	hops_fini(&f.hops);
 }
 
@@ -211,7 +212,7 @@ test_dead_hops_wait_longer_each_time(void **state)
 
 	(void)state;
 	hops_setup(&f, BALANCE_FAILOVER, 1, NULL, 0);
-	hop = &f.hops.hop[0];
+	hop = f.hops.hop[0];
 	for (unsigned i = 0; i < 12; i++) {
 		assert_true(hop_failed(&f.hops, hop, now, "connection refused"));
 		assert_string_equal(hop->error, "connection refused");
@@ -243,7 +244,7 @@ test_short_queue_times_shorten_a_dead_hops_wait(void **state)
 	hops_fini(&f.hops);
 	hops_init(&f.hops, &f.route, &(struct queue_settings){ .retry_min = 1, .retry_max = 2 });
 	kill_hop(&f, 0, 1000);
-	assert_in_range(f.hops.hop[0].dead_until, 1900, 2100);
+	assert_in_range(f.hops.hop[0]->dead_until, 1900, 2100);
 	hops_fini(&f.hops);
 }
 
@@ -256,7 +257,7 @@ test_concurrency_grows_with_success_and_halves_with_refusal(void **state)
 
 	(void)state;
 	hops_setup(&f, BALANCE_FAILOVER, 1, NULL, 0);
-	hop = &f.hops.hop[0];
+	hop = f.hops.hop[0];
 	assert_int_equal(hop_room(hop, 0), HOP_START_LIMIT);
 	hop->conns = 3;
 	assert_int_equal(hop_room(hop, 0), HOP_START_LIMIT - 3);
@@ -459,6 +460,40 @@ test_transactions_step_by_step(void **state)
 	}
 }
 
+/* RFC 2033 4.2: behind the end of the message one reply for each recipient that was accepted, in their order. */
+static void
+test_lmtp_answers_the_end_for_each_recipient(void **state)
+{
+	static const struct tx_case cases[] = {
+		{ "all well", 2, { "250 ok", "250 ok", "250 ok", "354 go", "250 ok", "250 ok" }, 'O', "DD", false },
+		{ "each its own fate", 3, { "250 ok", "250 ok", "250 ok", "250 ok", "354 go", "250 ok",
+		    "452 4.2.2 full", "550 5.7.1 no" }, 'O', "DTF", false },
+		{ "refused ones have none", 4, { "250 ok", "550 no", "250 ok", "450 later", "250 ok", "354 go",
+		    "452 full", "250 ok" }, 'O', "FTTD", false },
+		{ "none accepted, DATA refused", 2, { "250 ok", "550 no", "550 no", "503 none" }, 'O', "FF", false },
+		{ "none accepted, 354 all the same", 1, { "250 ok", "550 no", "354 go" }, 'E', "F", false },
+		{ "421 in between", 3, { "250 ok", "250 ok", "250 ok", "250 ok", "354 go", "250 ok", "421 leaving" },
+		    'C', "DTT", false },
+		{ "rubbish in between", 3, { "250 ok", "250 ok", "250 ok", "250 ok", "354 go", "550 no", "354 go" },
+		    'B', "FTT", false },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct tx_fixture f;
+		char end;
+
+		tx_setup(&f, cases[i].rcpt, true);
+		f.t.lmtp = true;
+		end = run_script(&f, &cases[i]);
+		if (end == 'B' || end == 'C')
+			transaction_defer(&f.t, "broken");
+		if (end != cases[i].end || strcmp(fates(&f), cases[i].fates) != 0)
+			fail_msg("%s: ended %c with %s", cases[i].name, end, fates(&f));
+		tx_teardown(&f);
+	}
+}
+
 static void
 test_commands_of_a_pipelined_transaction(void **state)
 {
@@ -566,6 +601,7 @@ main(void)
 		cmocka_unit_test(test_concurrency_grows_with_success_and_halves_with_refusal),
 		cmocka_unit_test(test_transactions_pipelined),
 		cmocka_unit_test(test_transactions_step_by_step),
+		cmocka_unit_test(test_lmtp_answers_the_end_for_each_recipient),
 		cmocka_unit_test(test_commands_of_a_pipelined_transaction),
 		cmocka_unit_test(test_parameters_only_where_offered),
 		cmocka_unit_test(test_many_recipients_go_in_several_transactions),
