@@ -27,12 +27,17 @@ begin(void *arg)
 int
 thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void *arg, struct err *err)
 {
+	/* A thread's own faults: their handler says which task it was. */
+	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS };
 	struct start *s = xmalloc(sizeof *s);
 	sigset_t all, old;
+	unsigned i;
 	int rc;
 
 	*s = (struct start){ .name = name, .fn = fn, .arg = arg };
 	sigfillset(&all);
+	for (i = 0; i < sizeof own / sizeof *own; i++)
+		sigdelset(&all, own[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(thread, NULL, begin, s);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
