@@ -3,6 +3,7 @@
 #include "control/control.h"
 #include "delivery/delivery.h"
 #include "directory/settings.h"
+#include "dns/dns.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/task.h"
@@ -86,8 +87,9 @@ make_listeners(struct worker *w)
 static int
 assemble(struct worker *w, const struct worker_history *h, struct err *err)
 {
-	struct smtp_server_config smtp = { .settings = w->settings, .tls = w->config->tls };
-	struct delivery_config delivery = { .settings = w->settings };
+	struct smtp_server_config smtp = { .settings = w->settings, .tls = w->config->credentials.server };
+	struct delivery_config delivery = { .settings = w->settings, .tls = w->config->credentials.client,
+		.tls_verify = w->config->credentials.verify };
 	struct control_config control = { .settings = w->settings, .fd = w->config->admin_fd, .restarts = h->restarts,
 		.started = h->started };
 	unsigned i;
@@ -100,14 +102,15 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 			return -1;
 	task_set_limit(w->settings->limits.tasks);
 	task_set_crash_slots(h->crash_slots, h->slot_count);
+	if (dns_start(w->loop, w->loops, &w->settings->dns.config, err) < 0)
+		return -1;
 	if (work_start(WORKER_THREADS, err) < 0 || open_spool(w, h, err) < 0)
 		return -1;
 	smtp.spool = delivery.spool = control.spool = w->spool;
 	smtp.loops = delivery.loops = control.loops = w->loop;
 	smtp.loop_count = delivery.loop_count = control.loop_count = w->loops;
 	w->server = smtp_server_new(&smtp);
-	if (delivery_new(&w->delivery, &delivery, err) < 0)
-		return -1;
+	delivery_new(&w->delivery, &delivery);
 	control.smtp = w->server;
 	control.delivery = w->delivery;
 	if (control_start(&w->control, &control, err) < 0)
@@ -187,6 +190,7 @@ take_apart(struct worker *w)
 		listener_free(&w->listener[i]);
 	smtp_server_free(&w->server);
 	delivery_free(&w->delivery);
+	dns_stop();
 	work_stop();
 	spool_close(&w->spool);
 	for (i = 0; i < w->loops; i++)

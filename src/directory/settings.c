@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory/settings.h"
 #include "directory/settings_client.h"
+#include "directory/settings_dns.h"
 #include "directory/settings_route.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
@@ -86,8 +87,8 @@ settle_listeners(struct settings *s, const struct option_context *c)
 		if (l->name == NULL && l->address_count > 0)
 			l->name = arena_strdup(c->arena, addr_text(&l->address[0], text));
 		if (l->tls == TLS_AUTO)
-			l->tls = s->tls.certificate != NULL ? TLS_OPTIONAL : TLS_NONE;
-		else if (l->tls != TLS_NONE && s->tls.certificate == NULL && sound)
+			l->tls = s->tls.certificate_count > 0 ? TLS_OPTIONAL : TLS_NONE;
+		else if (l->tls != TLS_NONE && s->tls.certificate_count == 0 && sound)
 			conf_error(c->errors, &l->place,
 			    "listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }");
 	}
@@ -167,6 +168,7 @@ check_whole(struct settings *s, const struct option_context *c)
 	settle_listeners(s, c);
 	settle_defaults(s, c);
 	settle_routes(s, c);
+	settings_dns_settle(&s->dns, c);
 	if (s->route_count == 0 && !c->partial)
 		conf_error(c->errors, &nowhere, "no mail would be accepted: a domain is missing, as in %s",
 		    "domain example.com { next_hop = { \"10.0.0.5:25\" } }");

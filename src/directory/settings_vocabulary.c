@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* All words of the configuration, with their prose: the parser, tmail.conf(5) and the sample are made from this. */
 #include "directory/settings.h"
+#include "directory/settings_dns.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
 
@@ -65,15 +66,21 @@ static const struct option listener_options[] = {
 	{ 0 },
 };
 
+#define TLS(field) .offset = offsetof(struct tls_settings, field), .count_offset = offsetof(struct tls_settings, field##_count)
+
 static const struct option tls_options[] = {
-	{ .name = "certificate", .type = &option_path, .flags = OPTION_ONE | OPTION_REQUIRED,
-	  .offset = offsetof(struct tls_settings, certificate), .example = "/etc/tmail/tls/mx.pem",
-	  .help = "A PEM file with the certificate and its chain, and the private key unless key names another "
-		  "file; or a folder that holds fullchain.pem and privkey.pem. Read at start, with the privileges "
-		  "of the supervisor." },
-	{ .name = "key", .type = &option_path, .flags = OPTION_ONE, .offset = offsetof(struct tls_settings, key),
-	  .fallback_help = "the key is in the file of the certificate", .example = "/etc/tmail/tls/mx.key",
-	  .help = "A PEM file with the private key." },
+	{ .name = "certificate", .type = &option_path, .flags = OPTION_LIST, TLS(certificate),
+	  .fallback_help = "none, TLS is not offered",
+	  .example = "/etc/tmail/tls/mx.pem, /etc/tmail/tls/mx-rsa.pem",
+	  .help = "What the gateway shows to clients. A PEM file with a certificate and its chain, and the private "
+		  "key unless key or a file of the same name that ends in .key has it; a folder that holds "
+		  "fullchain.pem and privkey.pem, or tls.crt and tls.key; or a pattern of such files and folders, "
+		  "where * and ? stand for anything. A client is shown the certificate of the name it asks for "
+		  "(SNI), wildcards included, else the first one. There may be an RSA and an ECDSA certificate for "
+		  "a name: a client gets the one it can use. Read at start, with the privileges of the supervisor." },
+	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
+	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
+	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },
 	{ .name = "ca", .flags = OPTION_LATER },
 	{ 0 },
 };
@@ -180,9 +187,9 @@ static const struct option_word recipient_words[] = {
 	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }
 
 #define NEXT_HOP_HELP \
-	"Numeric addresses, with their port if it is not 25, or unix:/path; with lmtp: before it, servers that speak " \
-	"LMTP. In the same quotes may follow backup, for one that is used only while no other is alive, and weight=N, " \
-	"its share of the mail under round-robin."
+	"Host names or numeric addresses, with their port if it is not 25; mx:NAME, the mail exchangers of a domain; " \
+	"or unix:/path; with lmtp: before it, servers that speak LMTP. In the same quotes may follow backup, for one " \
+	"that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
 	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
@@ -306,6 +313,15 @@ static const struct option delivery_options[] = {
 };
 
 static void
+verify_tls(void *block, const struct option_context *c)
+{
+	const struct tls_settings *t = block;
+
+	if (t->key_count > 0 && t->key_count != t->certificate_count)
+		conf_error(c->errors, &t->place, "tls: 'key' has to name one file for each of 'certificate'");
+}
+
+static void
 verify_queue(void *block, const struct option_context *c)
 {
 	const struct queue_settings *q = block;
@@ -335,8 +351,7 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 	for (i = 0; i < r->hop_count; i++) {
 		all_backup = all_backup && r->hop[i].backup;
 		for (k = 0; k < i; k++)
-			if (r->hop[i].address.len == r->hop[k].address.len &&
-			    memcmp(&r->hop[i].address.u, &r->hop[k].address.u, r->hop[i].address.len) == 0)
+			if (next_hop_same(&r->hop[i], &r->hop[k]))
 				conf_error(c->errors, &r->place, "%s %s: the next hop '%s' is named twice", r->block,
 				    r->name, r->hop[i].text);
 	}
@@ -406,7 +421,7 @@ static const struct option_block root_blocks[] = {
 	  .options = listener_options,
 	  ROOT(listener), .count_offset = offsetof(struct settings, listener_count),
 	  .size = sizeof(struct listener_settings), .title = "name", .help = "Where mail comes in." },
-	{ .name = "tls", .options = tls_options, ROOT(tls), .help = "What the gateway shows to clients that use "
+	{ .name = "tls", .options = tls_options, ROOT(tls), .verify = verify_tls, .help = "What the gateway shows to clients that use "
 		  "TLS." },
 	{ .name = "domain", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = domain_options, ROUTES,
 	  .verify = verify_domain, .title = "name",
@@ -433,6 +448,7 @@ static const struct option_block root_blocks[] = {
 	{ .name = "delivery", .options = delivery_options, ROOT(delivery),
 	  .help = "How long a next hop is waited for, each wait by itself. The defaults are those of RFC 5321, "
 		  "4.5.3.2." },
+	{ .name = "dns", .options = settings_dns_options, ROOT(dns), .help = "How names are resolved." },
 	{ .name = "admin", .options = admin_options, ROOT(admin), .help = "The socket for administration." },
 	{ .name = "log", .options = log_options, ROOT(log), .help = "The log: one line a decision, key=value." },
 	{ .name = "pipeline", .flags = BLOCK_LATER },
@@ -445,7 +461,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },
 	{ .name = "test", .flags = BLOCK_LATER },
-	{ .name = "dns", .flags = BLOCK_LATER },
 	{ .name = "user", .flags = BLOCK_LATER },
 	{ .name = "group", .flags = BLOCK_LATER },
 	{ .name = "quota", .flags = BLOCK_LATER },

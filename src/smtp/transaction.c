@@ -36,6 +36,7 @@ mail_transaction_begin(struct session *s, const struct address *sender, const st
 	m->helo = s->helo != NULL ? arena_strdup(m->arena, s->helo) : NULL;
 	if (session_settings(s)->routes_by_listener)
 		m->listener = arena_strdup(m->arena, s->listener->settings->name);
+	m->login = s->login != NULL ? arena_strdup(m->arena, s->login) : NULL;
 	if (params->body == BODY_8BITMIME)
 		m->flags |= MESSAGE_8BITMIME;
 	task_set_message(m->id);

@@ -54,7 +54,7 @@ struct message {
 	char ret;              /* RFC 3461 RET: 'F', 'H' or 0 */
 	const char *client;    /* numeric address of the client, for logs and reports; NULL: made here */
 	const char *helo;
-	const char *login;     /* who had logged in, or NULL */
+	const char *login;     /* who authenticated; NULL: nobody did */
 	const char *listener;  /* it came in by, kept only where routes match on it; or NULL */
 	struct recipient *rcpt;
 	uint32_t rcpt_count;

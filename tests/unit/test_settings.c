@@ -102,7 +102,7 @@ every_built_key_reaches_its_field(void **state)
 	    "listener a { address = { \"0.0.0.0:25\", \"[::1]:26\" } tls = required }\n"
 	    "listener b { address = \"unix:/x\" tls = implicit }\n"
 	    "listener c { address = \"127.0.0.1:27\" }\n"
-	    "tls { certificate = { /c.pem } key = /k.pem }\n"
+	    "tls { certificate = { /c.pem, /d.pem } key = { /k.pem, /l.pem } }\n"
 	    "limits { sessions = 1 sessions_per_client = 2 tasks = 300 recipients = 4 errors = 5 "
 	    "messages_per_session = 6\n"
 	    "  hops = 7 message_size = 8MB header_size = 9KB command_timeout = 10s data_timeout = 11min\n"
@@ -115,7 +115,9 @@ every_built_key_reaches_its_field(void **state)
 	    "5s }\n"
 	    "domain d { name = { Example.NET, .example.org } recipients = any tls = none connections = 9 balance = "
 	    "round-robin\n"
-	    "  next_hop = { \"10.0.0.1 weight=3\", \"[2001:db8::1]:2525\", \"unix:/run/x backup weight=2\" } }\n"
+	    "  next_hop = { \"10.0.0.1 weight=3\", \"[2001:db8::1]:2525\", \"unix:/run/x backup weight=2\", "
+	    "Mail.Example.NET.:26 } }\n"
+	    "dns { forward = { 10.0.0.53, \"[::1]:5353\" } trust_anchor = root timeout = 2s }\n"
 	    "route r { match { recipient = { \"A@Example.com\", \"@example.com\" } sender = { \"\", \"@.x.example\" "
 	    "} }\n"
 	    "  tls = required next_hop = \"10.0.0.2:26\" }\n");
@@ -133,8 +135,8 @@ every_built_key_reaches_its_field(void **state)
 	assert_int_equal(s->listener[1].tls, TLS_IMPLICIT);
 	assert_int_equal(s->listener[2].tls, TLS_OPTIONAL);
 	assert_string_equal(s->listener[2].name, "c");
-	assert_string_equal(s->tls.certificate, "/c.pem");
-	assert_string_equal(s->tls.key, "/k.pem");
+	assert_string_equal(s->tls.certificate[1], "/d.pem");
+	assert_string_equal(s->tls.key[1], "/l.pem");
 	assert_int_equal(s->limits.sessions, 1);
 	assert_int_equal(s->limits.sessions_per_client, 2);
 	assert_int_equal(s->limits.tasks, 300);
@@ -152,6 +154,15 @@ every_built_key_reaches_its_field(void **state)
 	assert_int_equal(s->admin.mode, 0660);
 	assert_string_equal(s->log.to, "/l");
 	assert_int_equal(s->log.level, LOG_DEBUG);
+	assert_int_equal(s->dns.config.forward_count, 2);
+	assert_int_equal(ntohs(s->dns.config.forward[0].u.in.sin_port), 53);
+	assert_int_equal(ntohs(s->dns.config.forward[1].u.in6.sin6_port), 5353);
+	assert_false(s->dns.config.system);
+	assert_int_equal(s->dns.config.anchor_count, 2);
+	assert_int_equal(s->dns.config.timeout, 2);
+	assert_int_equal(d->hop[3].kind, NEXT_HOP_HOST);
+	assert_string_equal(d->hop[3].host, "mail.example.net");
+	assert_int_equal(d->hop[3].port, 26);
 	assert_int_equal(s->queue.retry_min, 1);
 	assert_int_equal(s->queue.retry_max, 2);
 	assert_int_equal(s->queue.lifetime, 3);
@@ -170,7 +181,7 @@ every_built_key_reaches_its_field(void **state)
 	assert_int_equal(d->domain_count, 2);
 	assert_string_equal(d->domain[0], "example.net");
 	assert_string_equal(d->domain[1], ".example.org");
-	assert_int_equal(d->hop_count, 3);
+	assert_int_equal(d->hop_count, 4);
 	assert_int_equal(d->hop[0].weight, 3);
 	assert_int_equal(d->hop[1].weight, 1);
 	assert_true(d->hop[2].backup);
@@ -302,6 +313,15 @@ static const struct {
 	    "f:4: 'next_hop = 10.0.0.1 weight=0': a weight is a number from 1 to 1000\n" },
 	{ "route r { next_hop = :25 }", "f:4: 'next_hop = :25': the address is missing, as in 10.0.0.5:25\n" },
 	{ "route r { next_hop = 10.0.0.999 }", NULL },
+	{ "route r { next_hop = \"mail.example.net:0\" }",
+	    "f:4: 'next_hop = mail.example.net:0': a port is a number from 1 to 65535\n" },
+	{ "route r { next_hop = mail..example.net }", NULL },
+	{ "route r { next_hop = { mail.example.net, \"MAIL.example.net.:25\" } }",
+	    "f:4: route r: the next hop 'MAIL.example.net.:25' is named twice\n" },
+	{ "dns { forward = mail.example.net }", NULL },
+	{ "dns { forward = { system, 10.0.0.53 } }", "f:4: dns: 'forward': system and none stand alone\n" },
+	{ "dns { trust_anchor = /nowhere/anchor }",
+	    "f:4: dns: 'trust_anchor': cannot open /nowhere/anchor: No such file or directory\n" },
 	{ "route r { match { recipient = example.com } next_hop = 10.0.0.1 }",
 	    "f:4: 'recipient = example.com': an address pattern is expected, did you mean @example.com?\n" },
 	{ "route r { match { recipient = \"\" } next_hop = 10.0.0.1 }",
@@ -312,7 +332,7 @@ static const struct {
 	{ "queue { retry = { 2h, 1h } }", "f:4: queue: the first wait of 'retry' is longer than the longest\n" },
 	{ "queue { memory_max = 1GB }", "f:4: queue: 'memory_max' is larger than 'memory_total'\n" },
 	{ "queue { cache = 1GB }", "f:4: queue: 'cache' is larger than 'memory_total'\n" },
-	{ "tls { key = /k }", "f:4: tls: 'certificate' is missing, as in /etc/tmail/tls/mx.pem\n" },
+	{ "tls { key = /k }", "f:4: tls: 'key' has to name one file for each of 'certificate'\n" },
 };
 
 static void
@@ -352,7 +372,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"alias a@b.example { to = c@d.example }",
 		"dkim x.example { selector = s }",
 		"test \"x\" { expect = accept }",
-		"dns { forward = 10.0.0.1 }",
 		"user x { }",
 		"group x { }",
 		"quota x { }",
@@ -366,7 +385,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"listener x { address = \":1\" xclient_login = yes }",
 		"listener x { address = \":1\" inbound = y }",
 		"listener x { address = \":1\" outbound = y }",
-		"tls { certificate = { /a.pem, /b.pem } }",
 		"tls { certificate = /a.pem ca = /b.pem }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = verify }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = \"file:/x\" }",
@@ -374,8 +392,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"domain x.example { next_hop = 10.0.0.1 tls = verify }",
 		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }",
 		"domain x.example { next_hop = mx:example.net }",
-		"domain x.example { next_hop = \"mail.example.net:25 backup\" }",
-		"domain x.example { next_hop = mailhost }",
 		"route x { source = y next_hop = 10.0.0.1 }",
 		"route x { login = y next_hop = 10.0.0.1 }",
 		"route x { }",
