@@ -18,6 +18,7 @@ EXTRA_DIST += tests/session/test_delivery_content.py
 EXTRA_DIST += tests/session/test_delivery_hops.py
 EXTRA_DIST += tests/session/test_delivery_replies.py
 EXTRA_DIST += tests/session/test_delivery_tls.py
+EXTRA_DIST += tests/session/test_dsn.py
 EXTRA_DIST += tests/session/test_faults.py
 EXTRA_DIST += tests/session/test_harness.py
 EXTRA_DIST += tests/session/test_memory.py
