@@ -67,6 +67,7 @@ struct next_hop {
 	const char *text;  /* as written */
 	unsigned weight;   /* 1 unless given */
 	bool backup;       /* used only while no other is alive */
+	bool lmtp;         /* RFC 2033 */
 };
 
 /* One list of next hops with its rules: what a `domain` or a `route` leads to. Its key is what the spool keeps. */

@@ -171,8 +171,9 @@ static const struct option_word recipient_words[] = {
 	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }
 
 #define NEXT_HOP_HELP \
-	"Numeric addresses, with their port if it is not 25, or unix:/path. In the same quotes may follow backup, " \
-	"for one that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
+	"Numeric addresses, with their port if it is not 25, or unix:/path; with lmtp: before it, servers that speak " \
+	"LMTP. In the same quotes may follow backup, for one that is used only while no other is alive, and weight=N, " \
+	"its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
 	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),

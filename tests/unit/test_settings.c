@@ -366,8 +366,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"domain x.example { next_hop = 10.0.0.1 pipeline = strict }",
 		"domain x.example { next_hop = 10.0.0.1 tls = verify }",
 		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }",
-		"domain x.example { next_hop = \"lmtp:10.0.0.1:24\" }",
-		"domain x.example { next_hop = \"lmtp:unix:/x\" }",
 		"domain x.example { next_hop = mx:example.net }",
 		"domain x.example { next_hop = \"mail.example.net:25 backup\" }",
 		"domain x.example { next_hop = mailhost }",
