@@ -76,6 +76,15 @@ decided_here(struct conn *c, struct errand *a)
 	return a->count == 0;
 }
 
+/* RFC 3461 5.2.2: a hop that knows no DSN will not report what it delivers. LMTP's 250 is the delivery. */
+static uint8_t
+success_action(const struct conn *c)
+{
+	if (c->offers & HOP_OFFERS_DSN)
+		return 0;
+	return c->hop->conf->lmtp ? DSN_DELIVERED : DSN_RELAYED;
+}
+
 /* Loads the next entry that has to be sent. */
 static struct errand *
 next_errand(struct conn *c)
@@ -88,8 +97,7 @@ next_errand(struct conn *c)
 		if (errand_begin(a, c->site, e) < 0)
 			continue;
 		a->peer = c->hop->text;
-		/* RFC 3461 5.2.2: a hop that knows no DSN will not report what it delivers. */
-		a->success = c->offers & HOP_OFFERS_DSN ? 0 : DSN_RELAYED;
+		a->success = success_action(c);
 		if (!decided_here(c, a))
 			return a;
 		errand_end(a);

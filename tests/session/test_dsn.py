@@ -135,6 +135,14 @@ class Honoured(harness.SessionTest):
         gateway.stop()
         self.assertEqual(home.received, 1)
 
+    def test_lmtp_is_the_delivery(self):
+        hop, home = self.next_hop(lmtp=True), self.next_hop()
+        gateway = self.relay(hop, home)
+        send(gateway, [("bob@example.net", "NOTIFY=SUCCESS")])
+        _, _, groups = self.parse(home.wait_messages(1)[0])
+        self.assertEqual(groups["bob@example.net"]["Action"], "delivered")
+        self.assertIn("[127.0.0.1]", groups["bob@example.net"]["Remote-MTA"])
+
     def test_a_hop_with_dsn_reports_success_itself(self):
         hop, home = self.next_hop(extensions=DSN), self.next_hop()
         gateway = self.relay(hop, home)
