@@ -81,7 +81,7 @@ add_text_part(struct buf *out, const struct dsn_report *r)
 	buf_fini(&body);
 }
 
-/* "192.0.2.1:25" and "[2001:db8::1]:25" as RFC 5321 literals; host names without their port. */
+/* "192.0.2.1:25" and "[2001:db8::1]:25" as RFC 5321 literals; host names without address and port. */
 static void
 add_mta_name(struct buf *out, const struct dsn_report *r, const char *peer)
 {
@@ -90,8 +90,8 @@ add_mta_name(struct buf *out, const struct dsn_report *r, const char *peer)
 
 	if (str_starts(peer, "lmtp:"))
 		peer += 5;
-	n = strcspn(peer, ":");
-	bracket = peer[0] == '[' || strchr(peer + n + (peer[n] == ':'), ':') != NULL;
+	n = strcspn(peer, ":[");
+	bracket = peer[0] == '[' || (peer[n] == ':' && strchr(peer + n + 1, ':') != NULL);
 	if (str_starts(peer, "unix:")) {
 		buf_adds(out, "x-local; ");
 		dsn_adds_clean(out, r, peer);
