@@ -82,7 +82,7 @@ success_action(const struct conn *c)
 {
 	if (c->offers & HOP_OFFERS_DSN)
 		return 0;
-	return c->hop->conf->lmtp ? DSN_DELIVERED : DSN_RELAYED;
+	return c->hop->lmtp ? DSN_DELIVERED : DSN_RELAYED;
 }
 
 /* Loads the next entry that has to be sent. */
