@@ -140,6 +140,7 @@ bounce_new(struct errand *a, enum dsn_action action, int64_t now, int64_t retry_
 		.count = collect(a, action, now, rcpt),
 	};
 	const struct route_settings *route;
+	char key[SETTINGS_KEY_TEXT];
 	struct message *report;
 
 	if (dsn.count == 0)
@@ -153,7 +154,7 @@ bounce_new(struct errand *a, enum dsn_action action, int64_t now, int64_t retry_
 		dropped(a, action, dsn.count, "no route to the sender");
 		return NULL;
 	}
-	report = make(a, &dsn, route->key);
+	report = make(a, &dsn, settings_key(route, m->sender, key));
 	counter_add(action == DSN_FAILED ? COUNTER_BOUNCES_SENT : COUNTER_WARNINGS_SENT, 1);
 	log_bounce(a, action == DSN_FAILED ? "bounced" : "delay-warning", report->id, dsn.count, NULL);
 	return report;

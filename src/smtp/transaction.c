@@ -93,6 +93,7 @@ void
 mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route)
 {
 	struct message *m = tx->m;
+	char key[SETTINGS_KEY_TEXT];
 	struct recipient *r;
 
 	if (m->rcpt_count == tx->rcpt_room) {
@@ -105,7 +106,7 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
 	r = &m->rcpt[m->rcpt_count++];
 	memset(r, 0, sizeof *r);
 	r->address = arena_strdup(m->arena, address);
-	r->group = message_group(m, route->key);
+	r->group = message_group(m, settings_key(route, address, key));
 	if (tx->seen != NULL && m->rcpt_count * 2 <= tx->seen_size)
 		seen_put(tx, m->rcpt_count - 1);
 	else if (tx->seen != NULL || m->rcpt_count > SEEN_FROM)
