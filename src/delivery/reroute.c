@@ -3,6 +3,7 @@
  * one route, the entry moves there; to several, the others leave as a message of their own, in the transaction that
  * takes them off this one; to none, they fail (5.4.4) and the sender is told. */
 #include "delivery/errand.h"
+#include "delivery/routing.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "net/loop.h"
@@ -24,7 +25,7 @@ static const char *
 key_of(const struct errand *a, unsigned i)
 {
 	const char *address = errand_recipient(a, i)->address;
-	const struct route_settings *route = settings_route(a->site->settings, a->loaded.message->sender, address);
+	const struct route_settings *route = routing_of(a->site->settings, a->loaded.message, address);
 
 	if (route == NULL)
 		return NULL;
@@ -110,6 +111,7 @@ make_other(const struct errand *a, const char *stay, struct err *err)
 	copy->client = dup(arena, m->client);
 	copy->helo = dup(arena, m->helo);
 	copy->login = dup(arena, m->login);
+	copy->listener = dup(arena, m->listener);
 	copy->rcpt = arena_zalloc(arena, a->count * sizeof(*copy->rcpt));
 	for (unsigned i = 0; i < a->count; i++) {
 		const struct recipient *from = errand_recipient(a, i);
