@@ -122,11 +122,16 @@ dns_start(struct loop **loops, unsigned count, const struct dns_config *config, 
 	return 0;
 }
 
+/* Deleting a context calls back for every question that is not cancelled. */
 static void
 free_link(struct map_link *link, void *arg)
 {
+	struct question *q = list_entry(link, struct question, link);
+
 	(void)arg;
-	question_free(list_entry(link, struct question, link));
+	if (q->context != NULL)
+		ub_cancel(q->context->ub, q->id);
+	question_free(q);
 }
 
 void
