@@ -23,6 +23,9 @@ struct route_index;
 /* TLS_AUTO is never seen outside: it becomes optional or none. */
 enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT, TLS_VERIFY, TLS_AUTO };
 
+/* Whether a listener asks clients for a certificate. */
+enum client_certificate { CLIENT_CERTIFICATE_NONE, CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
+
 struct listener_settings {
 	struct place place;
 	const char *block;
@@ -30,6 +33,7 @@ struct listener_settings {
 	struct addr *address;
 	unsigned address_count;
 	enum tls_mode tls; /* none, optional (the default where a certificate is set), required, implicit */
+	enum client_certificate client_certificate;
 };
 
 struct tls_settings {
@@ -88,7 +92,7 @@ struct route_settings {
 	struct next_hop *hop;
 	unsigned hop_count;
 	enum balance balance;
-	enum tls_mode tls;         /* none, optional (default), required */
+	enum tls_mode tls;         /* none, optional (default), required, verify */
 	unsigned connections;      /* at most, to each next hop; default 20 */
 	enum recipient_check recipients; /* of a `domain` */
 };

@@ -23,6 +23,7 @@ struct smtp_listener;
 struct smtp_server;
 struct spool;
 struct task;
+struct tls_peer;
 
 /* Points of a session and of a message's way where filters are asked; the verb table names the point of each verb. */
 enum smtp_stage {
@@ -67,6 +68,7 @@ struct session {
 	struct scratch *scratch;  /* NULL while the session waits */
 	struct input in;
 	struct mail_transaction tx;
+	struct tls_peer *certificate; /* what the client showed, verified or not; NULL: none */
 	char *helo;               /* what the client called itself; NULL: not greeted yet */
 	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
 	struct addr peer;
