@@ -76,7 +76,7 @@ decided_here(struct conn *c, struct errand *a)
 		return true;
 	}
 	if (!(c->offers & HOP_OFFERS_SMTPUTF8) && needs_utf8(a)) {
-		snprintf(reason, sizeof(reason), "the message needs SMTPUTF8, which %s does not offer", c->hop->text);
+		snprintf(reason, sizeof(reason), "the message needs SMTPUTF8, which %s does not offer", c->peer);
 		errand_settle_all(a, FATE_FAILED, reason, "5.6.7");
 		return true;
 	}
@@ -94,7 +94,7 @@ next_errand(struct conn *c)
 	while (!draining(c) && (e = site_take(c->site, c)) != NULL) {
 		if (errand_begin(a, c->site, e) < 0)
 			continue;
-		a->peer = c->hop->text;
+		a->peer = c->peer;
 		if (!decided_here(c, a))
 			return a;
 		errand_end(a);
@@ -132,7 +132,7 @@ begin(struct conn *c, struct transaction *t)
 	if (a == NULL)
 		return false;
 	transaction_begin(t, a, (c->offers & HOP_OFFERS_PIPELINING) != 0, c->need_rset);
-	t->lmtp = c->hop->conf->lmtp;
+	t->lmtp = c->hop->lmtp;
 	c->need_rset = false;
 	c->feed = a->next < a->count ? a : NULL;
 	transaction_commands(t, c->offers, &c->out);
@@ -216,7 +216,7 @@ send_nothing(struct conn *c)
 	buf_adds(&c->out, ".\r\n");
 	if (conn_flush(c, conn_command_timeout(c)) < 0)
 		return -1;
-	if (c->hop->conf->lmtp) {
+	if (c->hop->lmtp) {
 		c->closing = true;
 		return 0;
 	}

@@ -249,7 +249,7 @@ add_text_part(struct buf *out, const struct dsn *d, const char *boundary)
 	}
 }
 
-/* "192.0.2.1:25" and "[2001:db8::1]:25" as RFC 5321 literals; host names without their port. */
+/* "192.0.2.1:25" and "[2001:db8::1]:25" as RFC 5321 literals; host names without address and port. */
 static void
 add_mta_name(struct buf *out, const char *peer)
 {
@@ -258,8 +258,8 @@ add_mta_name(struct buf *out, const char *peer)
 
 	if (str_starts(peer, "lmtp:"))
 		peer += 5;
-	n = strcspn(peer, ":");
-	bracket = peer[0] == '[' || strchr(peer + n + (peer[n] == ':'), ':') != NULL;
+	n = strcspn(peer, ":[");
+	bracket = peer[0] == '[' || (peer[n] == ':' && strchr(peer + n + 1, ':') != NULL);
 	if (str_starts(peer, "unix:")) {
 		buf_adds(out, "x-local; ");
 		adds_clean(out, peer);

@@ -18,9 +18,9 @@ class Verify(harness.SessionTest):
         (authority or self.authority).split("hop.example", folder + "/crt", folder + "/key", **kw)
         return self.next_hop(tls=harness.server_context(folder + "/crt", folder + "/key"))
 
-    def relay(self, hop, queue="", tls=None, **kw):
+    def relay(self, hop, queue="", tls=None, dns="", **kw):
         tls = 'tls { ca = "%s" }\n' % self.authority.root if tls is None else tls
-        return self.gateway(next_hop=hop, route="tls = verify", extra=tls + QUICK % queue, **kw)
+        return self.gateway(next_hop=hop, route="tls = verify", extra=tls + dns + QUICK % queue, **kw)
 
     def waits(self, hop, reason, **kw):
         gateway = self.relay(hop, **kw)
@@ -40,6 +40,26 @@ class Verify(harness.SessionTest):
         gateway = self.relay(hop, tls="", env={"SSL_CERT_FILE": self.authority.root})
         gateway.send("a@example.com", "b@example.net", LETTER)
         self.assertTrue(hop.wait_messages(1)[0].tls)
+
+    def by_name(self, hop, **kw):
+        zone = self.zone()
+        zone.add("mail.hop.example", "A", "127.0.0.1")
+        return self.relay("mail.hop.example:%d" % hop.port, dns=zone.block(), **kw)
+
+    def test_a_certificate_for_the_name_is_good_and_the_name_is_sent(self):
+        for names in ["mail.hop.example"], ["other.example", "*.hop.example"]:
+            hop, asked = self.hop_with(names=names), []
+            hop.tls.sni_callback = lambda _socket, name, _context, asked=asked: asked.append(name)
+            self.by_name(hop).send("a@example.com", "b@example.net", LETTER)
+            self.assertTrue(hop.wait_messages(1)[0].tls)
+            self.assertEqual(asked, ["mail.hop.example"])
+
+    def test_a_host_is_not_verified_by_its_address_nor_by_part_of_a_label(self):
+        hop = self.hop_with(names=["m*.hop.example", "hop.example"], addresses=["127.0.0.1"])
+        gateway = self.by_name(hop)
+        gateway.send("a@example.com", "b@example.net", LETTER)
+        self.assertIn("is not for mail.hop.example", gateway.wait_log(event="hop-dead")["reason"])
+        self.assertEqual(hop.transactions, 0)
 
     def test_another_name_or_address_waits(self):
         self.waits(self.hop_with(names=["127.0.0.1", "localhost"], addresses=["127.0.0.2"]), "is not for 127.0.0.1")

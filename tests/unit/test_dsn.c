@@ -405,6 +405,8 @@ next_hops_are_named_as_rfc3464_wants(void **state)
 		{ "[IPv6:2001:db8::1]", "Remote-MTA: dns; [IPv6:2001:db8::1]\r\n" },
 		{ "2001:db8::1", "Remote-MTA: dns; [IPv6:2001:db8::1]\r\n" },
 		{ "mx.example.org:2525", "Remote-MTA: dns; mx.example.org\r\n" },
+		{ "mx.example.org[192.0.2.7]:25", "Remote-MTA: dns; mx.example.org\r\n" },
+		{ "mx.example.org[2001:db8::1]:25", "Remote-MTA: dns; mx.example.org\r\n" },
 		{ "mx.example.org", "Remote-MTA: dns; mx.example.org\r\n" },
 		{ "unix:/run/lmtp", "Remote-MTA: x-local; unix:/run/lmtp\r\n" },
 		{ "lmtp:unix:/run/lmtp", "Remote-MTA: x-local; unix:/run/lmtp\r\n" },
