@@ -6,7 +6,9 @@
 
 #include "delivery/content.h"
 #include "delivery/site.h"
+#include "mail/dsn.h"
 #include "net/loop.h"
+#include "mail/utf8.h"
 #include "net/task.h"
 #include "spool/spool.h"
 #include "util/check.h"
@@ -36,23 +38,14 @@ aborting(const struct conn *c)
 }
 
 static bool
-is_ascii(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s > 127)
-			return false;
-	return true;
-}
-
-static bool
 needs_utf8(const struct errand *a)
 {
 	const struct message *m = a->loaded.message;
 
-	if (m->flags & MESSAGE_SMTPUTF8 || !is_ascii(m->sender))
+	if (m->flags & MESSAGE_SMTPUTF8 || !utf8_is_ascii(m->sender))
 		return true;
 	for (unsigned i = 0; i < a->count; i++)
-		if (!is_ascii(errand_recipient(a, i)->address))
+		if (!utf8_is_ascii(errand_recipient(a, i)->address))
 			return true;
 	return false;
 }
@@ -83,6 +76,15 @@ decided_here(struct conn *c, struct errand *a)
 	return a->count == 0;
 }
 
+/* RFC 3461 5.2.2: a hop that knows no DSN will not report what it delivers. LMTP's 250 is the delivery. */
+static uint8_t
+success_action(const struct conn *c)
+{
+	if (c->offers & HOP_OFFERS_DSN)
+		return 0;
+	return c->hop->lmtp ? DSN_DELIVERED : DSN_RELAYED;
+}
+
 /* Loads the next entry that has to be sent. */
 static struct errand *
 next_errand(struct conn *c)
@@ -95,6 +97,7 @@ next_errand(struct conn *c)
 		if (errand_begin(a, c->site, e) < 0)
 			continue;
 		a->peer = c->peer;
+		a->success = success_action(c);
 		if (!decided_here(c, a))
 			return a;
 		errand_end(a);

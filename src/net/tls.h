@@ -24,7 +24,8 @@ int tls_roots_check(const struct keyring *ring, struct err *err);
  * allow. Certificates of clients are verified by RING's roots. -1: one cannot be used; ERR names its file. */
 int tls_server_new(struct tls_ctx **ctx, const struct keyring *ring, struct err *err);
 
-/* Client side. VERIFY: the peer's chain must lead to RING's roots and match the name. RING may be NULL without it. */
+/* Client side. VERIFY: the peer's chain must lead to RING's roots and match the name; without roots none does. RING may
+ * be NULL. */
 int tls_client_new(struct tls_ctx **ctx, bool verify, const struct keyring *ring, struct err *err);
 
 /* Any thread: later handshakes go by RING; streams under TLS stay as they are. -1: nothing was changed. */
