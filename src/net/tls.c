@@ -94,7 +94,7 @@ build(SSL_CTX **out, const struct tls_ctx *ctx, const struct keyring *ring, stru
 	SSL_CTX *ssl = tls_make(ctx->server);
 
 	if ((ctx->server && tls_certificates_set(ssl, ring, err) < 0) ||
-	    (ring != NULL && ring->roots_file != NULL && set_roots(ssl, ring, err) < 0)) {
+	    ((ctx->server || ctx->verify) && ring->roots_file != NULL && set_roots(ssl, ring, err) < 0)) {
 		SSL_CTX_free(ssl);
 		return -1;
 	}

@@ -25,7 +25,7 @@ int tls_roots_check(const struct keyring *ring, struct err *err);
 int tls_server_new(struct tls_ctx **ctx, const struct keyring *ring, struct err *err);
 
 /* Client side. VERIFY: the peer's chain must lead to RING's roots and match the name; without roots none does. RING may
- * be NULL. */
+ * be NULL without VERIFY. */
 int tls_client_new(struct tls_ctx **ctx, bool verify, const struct keyring *ring, struct err *err);
 
 /* Any thread: later handshakes go by RING; streams under TLS stay as they are. -1: nothing was changed. */
