@@ -211,10 +211,16 @@ settings_is_ours(const struct settings *s, const char *domain)
 bool
 settings_may_relay(const struct settings *s, const struct addr *client)
 {
+	return networks_have(s->relay_from, s->relay_from_count, client);
+}
+
+bool
+settings_is_proxy(const struct settings *s, const struct addr *peer)
+{
 	unsigned i;
 
-	for (i = 0; i < s->relay_from_count; i++)
-		if (network_has(&s->relay_from[i], client))
+	for (i = 0; i < s->listener_count; i++)
+		if (networks_have(s->listener[i].proxy, s->listener[i].proxy_count, peer))
 			return true;
 	return false;
 }
