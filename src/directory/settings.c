@@ -87,8 +87,8 @@ settle_listeners(struct settings *s, const struct option_context *c)
 		if (l->xclient_login && l->xclient_count == 0)
 			conf_error(c->errors, &l->place, "listener: 'xclient_login' needs clients in 'xclient'");
 		if (l->tls == TLS_AUTO)
-			l->tls = s->tls.certificate != NULL ? TLS_OPTIONAL : TLS_NONE;
-		else if (l->tls != TLS_NONE && s->tls.certificate == NULL && sound)
+			l->tls = s->tls.certificate_count > 0 ? TLS_OPTIONAL : TLS_NONE;
+		else if (l->tls != TLS_NONE && s->tls.certificate_count == 0 && sound)
 			conf_error(c->errors, &l->place,
 			    "listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }");
 	}

@@ -208,7 +208,9 @@ become(struct session *s, const struct value *v)
 		id->name = NULL;
 	}
 	set_text(&id->name, &v[NAME]);
-	set_text(&id->login, &v[LOGIN]);
+	free(s->login); /* whoever it was */
+	s->login = NULL;
+	set_text(&s->login, &v[LOGIN]);
 	set_text(&s->helo, &v[HELO]);
 	set_address(&s->peer, &v[ADDR], &v[PORT]);
 	set_address(&id->local, &v[DESTADDR], &v[DESTPORT]);

@@ -83,6 +83,7 @@ add_received(struct content *c)
 		.client = s->id != NULL ? s->id->name : NULL,
 		.by = session_settings(s)->hostname,
 		.esmtp = s->esmtp,
+		.auth = s->login != NULL,
 		.tls_version = io_tls_version(&s->io),
 		.tls_cipher = io_tls_cipher(&s->io),
 		.tls_bits = io_tls_bits(&s->io),

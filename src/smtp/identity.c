@@ -40,7 +40,6 @@ identity_free(struct identity **identity)
 	identity_forget_forward(id);
 	buf_fini(&id->head);
 	free(id->name);
-	free(id->login);
 	free(id);
 	*identity = NULL;
 }
@@ -61,9 +60,8 @@ void
 identity_authorise(struct session *s)
 {
 	const struct settings *settings = session_settings(s);
-	bool login = s->id != NULL && s->id->login != NULL;
 
-	s->may_relay = login || (settings_may_relay(settings, &s->peer) && identity_is_client(s));
+	s->may_relay = s->login != NULL || (settings_may_relay(settings, &s->peer) && identity_is_client(s));
 }
 
 void
@@ -81,7 +79,6 @@ identity_log(struct log_record *r, const struct session *s)
 
 	log_str(r, "name", id->name);
 	log_str(r, "via", addr_ip_text(&id->via, text));
-	log_str(r, "login", id->login);
 	for (i = 0; i < FORWARD_COUNT; i++)
 		log_str(r, key[i], id->forward[i]);
 }

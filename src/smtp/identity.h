@@ -24,7 +24,6 @@ struct identity {
 	struct addr local;    /* where the client connected to; len 0: not told */
 	bool told;            /* the session's peer is not the connection's */
 	char *name;           /* its host name, or NULL */
-	char *login;          /* the user it has logged in as, or NULL */
 	char *forward[FORWARD_COUNT]; /* NULL: not told */
 	struct buf head;      /* the first part of a PROXY header whose rest has not come */
 };
@@ -45,7 +44,7 @@ bool identity_is_client(const struct session *s);
 /* What the client may do, by the address and login it has now. */
 void identity_authorise(struct session *s);
 
-/* via=, name=, login= and forwarded_...= */
+/* via=, name= and forwarded_...= */
 void identity_log(struct log_record *r, const struct session *s);
 
 #endif

@@ -58,6 +58,7 @@ session_log_client(struct log_record *r, const struct session *s)
 
 	log_str(r, "client", addr_ip_text(&s->peer, text));
 	log_str(r, "helo", s->helo);
+	log_str(r, "login", s->login);
 	if (s->id != NULL)
 		identity_log(r, s);
 }
@@ -102,6 +103,7 @@ session_free(struct session *s)
 	identity_free(&s->id);
 	input_fini(&s->in);
 	free(s->helo);
+	free(s->login);
 	free(s);
 }
 
