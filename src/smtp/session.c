@@ -238,9 +238,17 @@ session_greet(struct session *s)
 /* ---- being served ---- */
 
 void
-session_reset(struct session *s)
+session_end_transaction(struct session *s)
 {
 	mail_transaction_end(&s->tx);
+	if (s->id != NULL)
+		identity_forget_forward(s->id);
+}
+
+void
+session_reset(struct session *s)
+{
+	session_end_transaction(s);
 	free(s->helo);
 	s->helo = NULL;
 	s->esmtp = false;

@@ -134,6 +134,9 @@ int session_park(struct session *s);
 /* After the wait: buffers again. */
 void session_unpark(struct session *s);
 
+/* The transaction is forgotten, with what XFORWARD said for it. */
+void session_end_transaction(struct session *s);
+
 /* The transaction and what was told in the greeting are forgotten; -1 errors stay counted. */
 void session_reset(struct session *s);
 

@@ -11,7 +11,6 @@
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "spool/spool.h"
-#include "smtp/identity.h"
 #include "smtp/session.h"
 
 #include <stdlib.h>
@@ -116,14 +115,10 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
 void
 mail_transaction_end(struct mail_transaction *tx)
 {
-	struct session *s = list_entry(tx, struct session, tx);
-
 	if (tx->m != NULL)
 		message_unref(&tx->m);
 	free(tx->seen);
 	memset(tx, 0, sizeof *tx);
-	if (s->id != NULL)
-		identity_forget_forward(s->id);
 	if (task_self() != NULL)
 		task_set_message(0);
 }
