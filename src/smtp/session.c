@@ -27,6 +27,12 @@ session_settings(const struct session *s)
 	return s->home->server->config.settings;
 }
 
+const struct client_settings *
+session_client(const struct session *s)
+{
+	return identity_is_client(s) ? settings_client(session_settings(s), &s->peer) : NULL;
+}
+
 struct spool *
 session_spool(const struct session *s)
 {
