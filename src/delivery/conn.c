@@ -118,6 +118,7 @@ broken(struct conn *c, bool hop_failed)
 {
 	struct site *site = c->site;
 	struct hop *hop = c->hop;
+	const char *status = c->status;
 	struct err err = c->err;
 	bool retired = hop->retired;
 
@@ -126,6 +127,7 @@ broken(struct conn *c, bool hop_failed)
 		return;
 	if (hop_failed && !retired) {
 		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
+		hop->error_status = status;
 		site_hop_failed(site, hop, err.text);
 	}
 	site_pump_later(site);
