@@ -32,7 +32,7 @@ describe(const struct site *site, char *out, size_t size)
 {
 	if (site->hops.count == 0 && site->exchange != NULL) {
 		snprintf(out, size, "%s", exchange_trouble(site->exchange));
-		return;
+		return "4.4.3"; /* RFC 3463: directory server failure */
 	}
 	for (unsigned i = 0; i < site->hops.count; i++) {
 		const struct hop *hop = site->hops.hop[i];
