@@ -212,7 +212,7 @@ struct queue {
 	void *user;
 	bool stalled;         /* no attempt is near: what arrives is not kept in memory */
 	struct list due, held;
-	unsigned due_count;
+	unsigned due_count, active;
 	struct entry **heap;
 	uint32_t heap_count, heap_cap;
 	struct timer timer;
