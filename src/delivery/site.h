@@ -5,6 +5,7 @@
 #define TMAIL_DELIVERY_SITE_H
 
 #include "delivery/hop.h"
+#include "delivery/source.h"
 #include "net/loop.h"
 #include "util/list.h"
 
@@ -58,6 +59,7 @@ struct site {
 	struct queue *queue;
 	const struct route_settings *route; /* NULL: the configuration has the key no more */
 	struct hops hops;
+	struct sources sources;
 	struct post post;        /* a pump is due */
 	bool posted;
 	struct timer timer;      /* probes, sweeps */
