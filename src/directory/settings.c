@@ -87,6 +87,8 @@ settle_listeners(struct settings *s, const struct option_context *c)
 		l = &s->listener[i];
 		if (l->name == NULL && l->address_count > 0)
 			l->name = arena_strdup(c->arena, addr_text(&l->address[0], text));
+		if (l->xclient_login && l->xclient_count == 0)
+			conf_error(c->errors, &l->place, "listener: 'xclient_login' needs clients in 'xclient'");
 		if (l->tls == TLS_AUTO)
 			l->tls = s->tls.certificate_count > 0 ? TLS_OPTIONAL : TLS_NONE;
 		else if (l->tls != TLS_NONE && s->tls.certificate_count == 0 && sound)

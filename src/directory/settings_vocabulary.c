@@ -41,11 +41,19 @@ static const struct option_word listener_tls[] = {
 	{ 0 },
 };
 
+static const struct option_word early_words[] = {
+	{ "refuse", EARLY_REFUSE, false, "It gets 554 and is let go." },
+	{ "accept", EARLY_ACCEPT, false, "It is served." },
+	{ 0 },
+};
+
 static const struct option_word relay_words[] = {
 	{ "any", RELAY_ANY, false, "Everybody reaches the recipients of a domain { }; those who may relay reach more." },
 	{ "only", RELAY_ONLY, false, "Only those who may relay get a recipient accepted; others 550 5.7.1." },
 	{ 0 },
 };
+
+#define LISTENER(field) .offset = offsetof(struct listener_settings, field)
 
 static const struct option listener_options[] = {
 	{ .name = "address", .type = &type_address, .flags = OPTION_LIST | OPTION_REQUIRED,
@@ -57,9 +65,28 @@ static const struct option listener_options[] = {
 	  .fallback = "auto", .help = "Whether clients use TLS. All but none need a certificate in tls { }." },
 	{ .name = "auth", .flags = OPTION_LATER },
 	{ .name = "sender_match", .flags = OPTION_LATER },
-	{ .name = "proxy", .flags = OPTION_LATER },
-	{ .name = "xclient", .flags = OPTION_LATER },
-	{ .name = "xclient_login", .flags = OPTION_LATER },
+	{ .name = "proxy", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(proxy),
+	  .count_offset = offsetof(struct listener_settings, proxy_count), .fallback_help = "nobody",
+	  .example = "192.0.2.10, 192.0.2.11",
+	  .help = "Proxies in front of the gateway, as HAProxy with send-proxy or send-proxy-v2. A connection from "
+		  "them has to begin, within 5 seconds, with a header of the PROXY protocol, version 1 or 2, and the "
+		  "address in it is the client's; without one it is closed. On no listener is the address of such a "
+		  "proxy itself ever found in relay_from or xclient." },
+	{ .name = "xclient", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(xclient),
+	  .count_offset = offsetof(struct listener_settings, xclient_count), .fallback_help = "nobody",
+	  .example = "192.0.2.12",
+	  .help = "Clients that may say who the client is they speak for: with XCLIENT, which is believed for "
+		  "everything, relay_from included, and with XFORWARD, which is logged." },
+	{ .name = "xclient_login", .type = &option_bool, LISTENER(xclient_login), .fallback = "no",
+	  .help = "Whether the LOGIN of XCLIENT is believed: its mail is that of a client who has logged in." },
+	{ .name = "greet_delay", .type = &option_duration, LISTENER(greet_delay), .max = 60, .fallback = "0s",
+	  .help = "How long a client waits for the greeting. RFC 5321 has a client be silent until then, and until "
+		  "the reply to EHLO offers PIPELINING; many senders of spam are not. With 0s the greeting comes at "
+		  "once and nobody is looked at, which costs nothing and delays nobody." },
+	{ .name = "early_talkers", .type = &option_enum, LISTENER(early_talkers), .words = early_words,
+	  .fallback = "refuse",
+	  .help = "What becomes of a client that speaks before its turn, on a listener with a greet_delay. Either way "
+		  "it is logged and counted." },
 	{ .name = "relay", .type = &option_enum, .offset = offsetof(struct listener_settings, relay),
 	  .words = relay_words, .fallback = "any",
 	  .help = "Whose recipients are accepted. Clients in relay_from and of a client { } may relay." },
