@@ -2,6 +2,7 @@
 #include "delivery/conn.h"
 
 #include "delivery/site.h"
+#include "directory/settings.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "util/check.h"
@@ -57,6 +58,10 @@ conn_free(struct conn *c)
 	buf_fini(&c->out);
 	counter_sub(COUNTER_CONNECTIONS_OPEN, 1);
 	atomic_fetch_sub(&c->site->delivery->active, 1);
+	if (c->site->retired)
+		site_pump_later(c->site);
+	if (c->settings != NULL)
+		settings_unref(&c->settings);
 	free(c);
 }
 
@@ -106,6 +111,8 @@ go_idle(struct conn *c)
 	list_remove(&c->link);
 	list_prepend(&c->hop->idle, &c->link);
 	c->idle_until = site_now(c->site) + conn_idle_timeout(c);
+	if (c->settings != NULL)
+		settings_unref(&c->settings);
 	io_idle(&c->io, on_idle, c->idle_until);
 }
 
@@ -117,7 +124,7 @@ broken(struct conn *c, bool hop_failed)
 	struct err err = c->err;
 
 	conn_free(c);
-	if (atomic_load_explicit(&site->delivery->draining, memory_order_relaxed))
+	if (atomic_load_explicit(&site->delivery->draining, memory_order_relaxed) || site->retired)
 		return;
 	if (hop_failed) {
 		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
@@ -133,11 +140,12 @@ run(void *arg)
 	struct delivery *d = c->site->delivery;
 	int rc = 0;
 
-	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && atomic_load(&d->draining))) {
+	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && (atomic_load(&d->draining) || c->site->retired))) {
 		conn_free(c);
 		return;
 	}
 	c->task = task_self();
+	c->settings = settings_ref(c->site->settings);
 	if (c->state == CONN_OPENING) {
 		rc = conn_establish(c);
 		c->blame = rc < 0;
@@ -152,7 +160,7 @@ run(void *arg)
 	c->task = NULL;
 	if (rc < 0)
 		broken(c, c->blame);
-	else if (c->closing || atomic_load(&d->draining))
+	else if (c->closing || atomic_load(&d->draining) || c->site->retired)
 		say_quit(c);
 	else
 		go_idle(c);

@@ -31,6 +31,7 @@ enum conn_state { CONN_OPENING = 1, CONN_BUSY, CONN_IDLE, CONN_QUITTING };
 struct conn {
 	struct list link; /* in hop->idle or hop->busy */
 	struct site *site;
+	const struct settings *settings; /* a reference, while a task runs: what its attempts go by */
 	struct hop *hop;
 	struct loop *loop;
 	struct io io;

@@ -17,6 +17,8 @@ on_drain(struct post *post)
 
 	list_each(link, &home->sites)
 		site_drain(list_entry(link, struct site, link));
+	list_each(old, &home->retired)
+		site_drain(list_entry(old, struct site, link));
 }
 
 static void
@@ -26,6 +28,8 @@ on_abort(struct post *post)
 
 	list_each(link, &home->sites)
 		site_abort(list_entry(link, struct site, link));
+	list_each(old, &home->retired)
+		site_abort(list_entry(old, struct site, link));
 }
 
 static void
@@ -52,7 +56,8 @@ delivery_new(struct delivery **out, const struct delivery_config *config, struct
 {
 	struct delivery *d = xcalloc(1, sizeof(*d));
 
-	d->settings = config->settings;
+	pthread_mutex_init(&d->lock, NULL);
+	d->settings = settings_ref(config->settings);
 	d->spool = config->spool;
 	d->count = config->loop_count;
 	d->home = xcalloc(d->count, sizeof(*d->home));
@@ -64,7 +69,9 @@ delivery_new(struct delivery **out, const struct delivery_config *config, struct
 		home->drain.fn = on_drain;
 		home->abort.fn = on_abort;
 		home->wake.fn = on_wake;
+		home->settings = settings_ref(config->settings);
 		list_init(&home->sites);
+		list_init(&home->retired);
 	}
 	if (tls_client_new(&d->tls, false, NULL, err) < 0 ||
 	    (needs_roots(d->settings) && tls_client_new(&d->tls_verify, true, d->settings->tls.ca, err) < 0)) {
@@ -75,6 +82,16 @@ delivery_new(struct delivery **out, const struct delivery_config *config, struct
 	return 0;
 }
 
+static void
+free_sites(struct list *sites)
+{
+	list_each_safe(link, sites) {
+		struct site *site = list_entry(link, struct site, link);
+
+		site_free(&site);
+	}
+}
+
 void
 delivery_free(struct delivery **delivery)
 {
@@ -82,12 +99,13 @@ delivery_free(struct delivery **delivery)
 
 	if (d == NULL)
 		return;
-	for (unsigned i = 0; i < d->count; i++)
-		list_each_safe(link, &d->home[i].sites) {
-			struct site *site = list_entry(link, struct site, link);
-
-			site_free(&site);
-		}
+	for (unsigned i = 0; i < d->count; i++) {
+		free_sites(&d->home[i].sites);
+		free_sites(&d->home[i].retired);
+		settings_unref(&d->home[i].settings);
+	}
+	settings_unref(&d->settings);
+	pthread_mutex_destroy(&d->lock);
 	tls_free(&d->tls);
 	tls_free(&d->tls_verify);
 	free(d->home);

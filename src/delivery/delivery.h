@@ -20,7 +20,7 @@ struct settings;
 struct spool;
 
 struct delivery_config {
-	const struct settings *settings; /* borrowed until delivery_free() */
+	const struct settings *settings; /* to begin with; a reference is taken */
 	struct spool *spool;
 	struct loop **loops;             /* the array is copied */
 	unsigned loop_count;
@@ -32,6 +32,13 @@ int delivery_new(struct delivery **d, const struct delivery_config *config, stru
 /* The call-back for spool_start(), with the delivery as ARG: QUEUE has something due. On the queue's loop; does
  * little: the work begins in a later turn of the loop. */
 void delivery_ready(struct queue *queue, void *arg);
+
+/* Any thread but a loop's, loops running: attempts from now on go by SETTINGS. Waits for the loops; attempts that run
+ * end by the settings they began with. */
+void delivery_apply(struct delivery *d, const struct settings *settings);
+
+/* Any thread: a reference to the settings in force. */
+const struct settings *delivery_settings(struct delivery *d);
 
 /* Any thread, once: no new attempts; transactions that run end, then every connection says QUIT and closes. */
 void delivery_drain(struct delivery *d);

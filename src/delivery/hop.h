@@ -57,6 +57,12 @@ struct hops {
 void hops_init(struct hops *h, const struct route_settings *route, const struct queue_settings *queue);
 void hops_fini(struct hops *h);
 
+/* ROUTE, which names the same next hops in the same order, takes the place of the one H was made of. */
+void hops_apply(struct hops *h, const struct route_settings *route, const struct queue_settings *queue);
+
+/* What OLD knows of a next hop that H has too goes over to H: its health, its numbers. */
+void hops_inherit(struct hops *h, struct hops *old, uint64_t now);
+
 /* The hop whose turn it is, or NULL when none is alive. Backup hops are considered only when no other is alive.
  * failover: the first alive in the order of the file. round-robin: by weight. With SPILL, round-robin passes over
  * hops that have nothing free (no idle connection, and some connection), ASKING aside, and may answer NULL though

@@ -21,7 +21,7 @@ enum { PIECE = 256 * 1024 };
 static const struct route_settings *
 route_of(const struct errand *a, unsigned i)
 {
-	return settings_route(a->site->settings, a->loaded.message->sender, errand_recipient(a, i)->address);
+	return settings_route(a->site->work_settings, a->loaded.message->sender, errand_recipient(a, i)->address);
 }
 
 static void

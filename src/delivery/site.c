@@ -30,7 +30,7 @@ site_new(struct home *home, struct queue *queue)
 
 	site->home = home;
 	site->delivery = home->delivery;
-	site->settings = home->delivery->settings;
+	site->settings = settings_ref(home->settings);
 	site->spool = home->delivery->spool;
 	site->queue = queue;
 	site->route = settings_route_by_key(site->settings, queue_key(queue));
@@ -52,6 +52,7 @@ site_free(struct site **site)
 		return;
 	list_remove(&s->link);
 	hops_fini(&s->hops);
+	settings_unref(&s->settings);
 	free(s);
 	*site = NULL;
 }
@@ -162,6 +163,10 @@ pump(struct site *site)
 {
 	struct hop *hop;
 
+	if (site->retired) {
+		site_leave(site);
+		return;
+	}
 	if (is_draining(site) || queue_due(site->queue) == 0)
 		return;
 	if (site->route == NULL) {
@@ -212,10 +217,12 @@ void
 site_work(struct site *site, void (*fn)(void *site), const char *name)
 {
 	site->working = true;
+	site->work_settings = settings_ref(site->settings);
 	atomic_fetch_add(&site->delivery->active, 1);
 	if (task_start(fn, site, name) == 0)
 		return;
 	site->working = false;
+	settings_unref(&site->work_settings);
 	atomic_fetch_sub(&site->delivery->active, 1);
 	try_again_later(site);
 }
@@ -224,6 +231,7 @@ void
 site_work_ended(struct site *site)
 {
 	site->working = false;
+	settings_unref(&site->work_settings);
 	atomic_fetch_sub(&site->delivery->active, 1);
 	site_pump_later(site);
 }
@@ -295,7 +303,7 @@ on_grow(struct timer *timer)
 	struct site *site = list_entry(timer, struct site, grow);
 
 	site->growing = false;
-	if (is_draining(site) || unclaimed(site) == 0 || site->route == NULL)
+	if (is_draining(site) || site->retired || unclaimed(site) == 0 || site->route == NULL)
 		return;
 	if (!site->drained)
 		relieve(site);
@@ -311,7 +319,7 @@ site_take(struct site *site, struct conn *c)
 	if (meant)
 		site->woken--;
 	c->woken = false;
-	while (!is_draining(site) && queue_due(site->queue) > (meant ? 0 : site->woken)) {
+	while (!is_draining(site) && !site->retired && queue_due(site->queue) > (meant ? 0 : site->woken)) {
 		if (meant)
 			return queue_take(site->queue);
 		hop = hops_choose(&site->hops, spilling(site), c->hop);

@@ -170,6 +170,7 @@ int
 delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct hop_status *hop, void *arg), void *arg)
 {
 	struct question **q = xcalloc(d->count, sizeof(struct question *));
+	const struct settings *s = delivery_settings(d);
 	int rc = 0;
 
 	for (unsigned i = 0; i < d->count; i++)
@@ -181,12 +182,12 @@ delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct
 		q[i] = NULL;
 		rc = -1;
 	}
-	for (unsigned r = 0; rc == 0 && r < d->settings->route_count; r++)
-		for (unsigned i = 0; i < d->settings->route[r].hop_count; i++) {
+	for (unsigned r = 0; rc == 0 && r < s->route_count; r++)
+		for (unsigned i = 0; i < s->route[r].hop_count; i++) {
 			struct hop_status wanted;
 			const struct hop_status *found;
 
-			describe_route(&d->settings->route[r], i, &wanted);
+			describe_route(&s->route[r], i, &wanted);
 			found = find(q, d->count, &wanted, i);
 			fn(found != NULL ? found : &wanted, arg);
 		}
@@ -194,5 +195,6 @@ delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct
 		if (q[i] != NULL)
 			question_drop(q[i]);
 	free(q);
+	settings_unref(&s);
 	return rc;
 }

@@ -26,7 +26,7 @@ enum {
 static bool
 draining(const struct conn *c)
 {
-	return atomic_load_explicit(&c->site->delivery->draining, memory_order_relaxed);
+	return atomic_load_explicit(&c->site->delivery->draining, memory_order_relaxed) || c->site->retired;
 }
 
 static bool

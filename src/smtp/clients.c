@@ -7,6 +7,7 @@
 #include "net/addr.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* Loops meet here once a connection: a few locks keep them apart. */
@@ -24,7 +25,7 @@ struct shard {
 };
 
 struct clients {
-	unsigned limit;
+	atomic_uint limit;
 	struct shard shard[SHARDS];
 };
 
@@ -38,6 +39,12 @@ clients_new(unsigned limit)
 	for (i = 0; i < SHARDS; i++)
 		check(pthread_mutex_init(&c->shard[i].lock, NULL) == 0);
 	return c;
+}
+
+void
+clients_set_limit(struct clients *c, unsigned limit)
+{
+	atomic_store_explicit(&c->limit, limit, memory_order_relaxed);
 }
 
 void

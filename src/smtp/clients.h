@@ -10,6 +10,7 @@ struct clients;
 
 /* LIMIT sessions an address; 0: any number. */
 struct clients *clients_new(unsigned limit);
+void clients_set_limit(struct clients *clients, unsigned limit); /* any thread; sessions there are stay */
 void clients_free(struct clients **clients);
 
 /* Any thread: one more session of PEER (its port does not matter). False at the limit: then nothing was counted. */

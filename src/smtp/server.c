@@ -6,6 +6,7 @@
 #include "util/counters.h"
 #include "util/log.h"
 #include "net/addr.h"
+#include "net/listener.h"
 #include "mail/reply.h"
 #include "directory/settings.h"
 #include "smtp/clients.h"
@@ -123,6 +124,45 @@ server_session_ended(struct server_loop *home, const struct addr *peer)
 	counter_sub(COUNTER_SESSIONS_OPEN, 1);
 }
 
+void
+smtp_server_apply(struct smtp_server *server, const struct settings *settings)
+{
+	clients_set_limit(server->clients, settings->limits.sessions_per_client);
+}
+
+struct smtp_listener *
+smtp_listener_new(struct smtp_server *server, const struct settings *snapshot,
+    const struct listener_settings *settings)
+{
+	struct smtp_listener *l = xcalloc(1, sizeof *l);
+
+	l->server = server;
+	l->snapshot = settings_ref(snapshot);
+	l->settings = settings;
+	l->refs = 1;
+	return l;
+}
+
+void
+smtp_listener_free(struct smtp_listener **listener)
+{
+	struct smtp_listener *l = *listener;
+
+	*listener = NULL;
+	if (l == NULL || atomic_fetch_sub(&l->refs, 1) > 1)
+		return;
+	settings_unref(&l->snapshot);
+	free(l);
+}
+
+static void
+hold(void *arg)
+{
+	struct smtp_listener *l = arg;
+
+	atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+}
+
 /* Cheap on purpose: under a flood this is all a connection costs. With tls = implicit nobody would understand it. */
 static void
 refuse(int fd, const struct addr *peer, const struct smtp_listener *l, const char *enhanced, const char *why)
@@ -132,7 +172,7 @@ refuse(int fd, const struct addr *peer, const struct smtp_listener *l, const cha
 	char text[ADDR_TEXT];
 
 	if (l->settings->tls != TLS_IMPLICIT) {
-		reply_addf(&out, 421, enhanced, "%s %s", l->server->config.settings->hostname, why);
+		reply_addf(&out, 421, enhanced, "%s %s", l->snapshot->hostname, why);
 		(void)send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		buf_fini(&out);
 	}
@@ -145,35 +185,48 @@ refuse(int fd, const struct addr *peer, const struct smtp_listener *l, const cha
 	log_end(&r);
 }
 
-void
-smtp_server_connected(int fd, const struct addr *peer, void *arg)
+/* Is there room for one more session of CLIENT? It is counted then. */
+static bool
+admit(int fd, const struct addr *client, struct smtp_listener *l)
 {
-	const struct smtp_listener *l = arg;
 	struct smtp_server *server = l->server;
-	const struct limit_settings *limits = &server->config.settings->limits;
-	struct addr client = *peer;
+	const struct limit_settings *limits = &l->snapshot->limits;
 
-	addr_unmap(&client);
 	if (server->draining) {
-		refuse(fd, &client, l, "4.3.2", "is shutting down, try again later");
-		return;
+		refuse(fd, client, l, "4.3.2", "is shutting down, try again later");
+		return false;
 	}
 	if (atomic_fetch_add(&server->sessions, 1) >= limits->sessions && limits->sessions != 0) {
 		atomic_fetch_sub(&server->sessions, 1);
 		counter_add(COUNTER_SESSIONS_REFUSED_LIMIT, 1);
-		refuse(fd, &client, l, "4.7.0", "too many sessions, try again later");
-		return;
+		refuse(fd, client, l, "4.7.0", "too many sessions, try again later");
+		return false;
 	}
-	if (!clients_enter(server->clients, &client)) {
+	if (!clients_enter(server->clients, client)) {
 		atomic_fetch_sub(&server->sessions, 1);
 		counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
-		refuse(fd, &client, l, "4.7.0", "too many sessions from your address");
-		return;
+		refuse(fd, client, l, "4.7.0", "too many sessions from your address");
+		return false;
 	}
 	counter_add(COUNTER_SESSIONS_ACCEPTED, 1);
 	counter_add(COUNTER_SESSIONS_OPEN, 1);
-	session_start(&server->home[loop_index(loop_current())], l, fd, &client);
+	return true;
 }
+
+static void
+connected(int fd, const struct addr *peer, void *arg)
+{
+	struct smtp_listener *l = arg;
+	struct addr client = *peer;
+
+	addr_unmap(&client);
+	if (admit(fd, &client, l))
+		session_start(&l->server->home[loop_index(loop_current())], l, fd, &client);
+	else
+		smtp_listener_free(&l);
+}
+
+const struct listener_owner smtp_listener_owner = { hold, connected };
 
 void
 smtp_server_drain(struct smtp_server *server)

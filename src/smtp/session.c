@@ -23,7 +23,7 @@ static void rest(struct session *s);
 const struct settings *
 session_settings(const struct session *s)
 {
-	return s->home->server->config.settings;
+	return s->listener->snapshot;
 }
 
 struct spool *
@@ -96,6 +96,7 @@ session_free(struct session *s)
 	io_close(&s->io);
 	list_remove(&s->link);
 	server_session_ended(s->home, &s->peer);
+	smtp_listener_free(&s->listener);
 	input_fini(&s->in);
 	free(s->helo);
 	free(s);
@@ -223,7 +224,7 @@ greet(struct session *s)
 }
 
 void
-session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer)
+session_start(struct server_loop *home, struct smtp_listener *listener, int fd, const struct addr *peer)
 {
 	struct session *s = xcalloc(1, sizeof *s);
 	struct log_record r;

@@ -79,6 +79,10 @@ const char *queue_key(const struct queue *q);
 void *queue_user(const struct queue *q); /* one pointer for delivery */
 void queue_set_user(struct queue *q, void *user);
 
+/* On a loop: calls FN for each of its queues that has entries, COUNT of them, those being
+ * attempted right now aside. */
+void spool_each_queue(struct spool *spool, void (*fn)(struct queue *q, unsigned count, void *arg), void *arg);
+
 /* The next due entry in order of its time, now ACTIVE; NULL when nothing is due. */
 struct entry *queue_take(struct queue *q);
 unsigned queue_due(const struct queue *q);
