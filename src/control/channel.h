@@ -4,11 +4,12 @@
  *
  *	CHANNEL_LISTEN  a socket, TEXT its address       for each address that is new
  *	CHANNEL_LOG     where lines go, TEXT how         always: the file was opened again
- *	CHANNEL_KEYS    certificates and keys            when they were read again; alone when they were renewed
+ *	CHANNEL_KEYS    certificates and keys            net/keyring.h, as keyring_encode() writes them
  *	CHANNEL_FILES   what the configuration consists of; TEXT is its path
  *	CHANNEL_APPLY   serial: all this is in force now, all or nothing
  *
- * and the worker says CHANNEL_APPLIED or CHANNEL_REFUSED with that serial. A message is a whole or is not there. */
+ * and the worker says CHANNEL_APPLIED or CHANNEL_REFUSED with that serial. Keys that were renewed come by themselves:
+ * CHANNEL_KEYS and CHANNEL_APPLY, without files. Only one change is under way at a time: control/reload.h sees to it. */
 #ifndef TMAIL_CONTROL_CHANNEL_H
 #define TMAIL_CONTROL_CHANNEL_H
 

@@ -3,21 +3,22 @@
 #ifndef TMAIL_CONTROL_WORKER_H
 #define TMAIL_CONTROL_WORKER_H
 
+#include "control/credentials.h"
 #include "control/sandbox.h"
+#include "control/sockets.h"
 #include "control/supervisor.h"
 
 #include <stdbool.h>
 
 struct settings;
-struct tls_ctx;
 
-/* What the supervisor opened with its privileges. */
+/* What the supervisor opened with its privileges; a reload changes it for the worker after this one. */
 struct worker_config {
-	const struct settings *settings;
+	struct settings *settings;
+	const char *path;        /* of the configuration; NULL: the demonstration */
 	struct account account;
-	struct tls_ctx *tls;     /* the listeners' certificate, or NULL */
-	int *listen_fd;          /* in order of listeners and their addresses */
-	unsigned listen_count;
+	struct credentials credentials;
+	struct sockets sockets;
 	int admin_fd;
 	int log_fd;
 	bool discard;            /* accept and throw away: for measuring what durability costs */

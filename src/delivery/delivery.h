@@ -18,16 +18,19 @@ struct next_hop;
 struct queue;
 struct settings;
 struct spool;
+struct tls_ctx;
 
 struct delivery_config {
 	const struct settings *settings; /* to begin with; a reference is taken */
 	struct spool *spool;
+	struct tls_ctx *tls;             /* borrowed likewise, for TLS towards next hops, */
+	struct tls_ctx *tls_verify;      /* and where a route verifies; NULL: none does */
 	struct loop **loops;             /* the array is copied */
 	unsigned loop_count;
 };
 
-/* Before loops run. Makes the TLS contexts connections need (reads the roots for `tls = verify`). */
-int delivery_new(struct delivery **d, const struct delivery_config *config, struct err *err);
+/* Before loops run. */
+void delivery_new(struct delivery **d, const struct delivery_config *config);
 
 /* The call-back for spool_start(), with the delivery as ARG: QUEUE has something due. On the queue's loop; does
  * little: the work begins in a later turn of the loop. */

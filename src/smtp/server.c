@@ -132,13 +132,14 @@ smtp_server_apply(struct smtp_server *server, const struct settings *settings)
 
 struct smtp_listener *
 smtp_listener_new(struct smtp_server *server, const struct settings *snapshot,
-    const struct listener_settings *settings)
+    const struct listener_settings *settings, struct tls_ctx *tls)
 {
 	struct smtp_listener *l = xcalloc(1, sizeof *l);
 
 	l->server = server;
 	l->snapshot = settings_ref(snapshot);
 	l->settings = settings;
+	l->tls = tls;
 	l->refs = 1;
 	return l;
 }

@@ -15,11 +15,10 @@ struct smtp_server;
 struct spool;
 struct tls_ctx;
 
-/* Everything is borrowed and outlives the server. */
+/* Everything is borrowed and outlives the server, but for settings, which are those to begin with. */
 struct smtp_server_config {
 	const struct settings *settings;
 	struct spool *spool;
-	struct tls_ctx *tls; /* NULL: no certificate, STARTTLS is not offered */
 	struct loop **loops;
 	unsigned loop_count;
 };
@@ -30,12 +29,13 @@ struct smtp_listener {
 	struct smtp_server *server;
 	const struct settings *snapshot;           /* a reference */
 	const struct listener_settings *settings;  /* in it */
+	struct tls_ctx *tls;                       /* NULL: no certificate, STARTTLS is not offered */
 	atomic_uint refs;
 };
 
 /* With one reference, the caller's. */
 struct smtp_listener *smtp_listener_new(struct smtp_server *server, const struct settings *snapshot,
-    const struct listener_settings *settings);
+    const struct listener_settings *settings, struct tls_ctx *tls);
 void smtp_listener_free(struct smtp_listener **l); /* drops a reference */
 
 /* Before the loops run. */

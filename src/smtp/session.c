@@ -41,7 +41,7 @@ session_server(const struct session *s)
 bool
 session_offers_tls(const struct session *s)
 {
-	return s->home->server->config.tls != NULL && s->listener->settings->tls != TLS_NONE && !io_is_tls(&s->io);
+	return s->listener->tls != NULL && s->listener->settings->tls != TLS_NONE && !io_is_tls(&s->io);
 }
 
 uint64_t
@@ -57,6 +57,7 @@ session_log_client(struct log_record *r, const struct session *s)
 
 	log_str(r, "client", addr_ip_text(&s->peer, text));
 	log_str(r, "helo", s->helo);
+	log_str(r, "login", s->login);
 }
 
 /* How far the client came. */
@@ -99,6 +100,7 @@ session_free(struct session *s)
 	smtp_listener_free(&s->listener);
 	input_fini(&s->in);
 	free(s->helo);
+	free(s->login);
 	free(s);
 }
 
@@ -268,7 +270,7 @@ session_handshake(struct session *s)
 	struct log_record r;
 	struct err err;
 
-	if (io_tls_accept(&s->io, s->home->server->config.tls, session_command_deadline(s), &err) == 0) {
+	if (io_tls_accept(&s->io, s->listener->tls, session_command_deadline(s), &err) == 0) {
 		counter_add(COUNTER_TLS_ACCEPTED, 1);
 		return 0;
 	}

@@ -9,6 +9,7 @@ EXTRA_DIST += tests/session/nexthop.py
 EXTRA_DIST += tests/session/faults.py
 EXTRA_DIST += tests/session/load.py
 EXTRA_DIST += tests/session/postfix.py
+EXTRA_DIST += tests/session/certificates.py
 EXTRA_DIST += tests/session/test_cli_queue.py
 EXTRA_DIST += tests/session/test_cli_status.py
 EXTRA_DIST += tests/session/test_configuration.py
@@ -23,6 +24,7 @@ EXTRA_DIST += tests/session/test_faults.py
 EXTRA_DIST += tests/session/test_harness.py
 EXTRA_DIST += tests/session/test_memory.py
 EXTRA_DIST += tests/session/test_readme.py
+EXTRA_DIST += tests/session/test_reload.py
 EXTRA_DIST += tests/session/test_smoke.py
 EXTRA_DIST += tests/session/test_smtp_content.py
 EXTRA_DIST += tests/session/test_smtp_dialogue.py
@@ -30,6 +32,7 @@ EXTRA_DIST += tests/session/test_smtp_limits.py
 EXTRA_DIST += tests/session/test_smtp_relay.py
 EXTRA_DIST += tests/session/test_smtp_tls.py
 EXTRA_DIST += tests/session/test_supervisor.py
+EXTRA_DIST += tests/session/test_tls_certificates.py
 
 # To be preloaded, also into programs that are not built with sanitizers: so it is not, either.
 check_LTLIBRARIES += tests/session/faultfs.la
