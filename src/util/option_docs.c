@@ -275,6 +275,8 @@ manual_option(const struct option *o, struct buf *out)
 	manual_arg(out, o->type->name);
 	buf_adds(out, list ? " No , ... }\n" : "\n");
 	manual_text(out, o->help);
+	if (o->flags & OPTION_RESTART)
+		buf_adds(out, "A reload does not change it.\n");
 	if (o->words != NULL)
 		manual_words(o, out);
 	manual_facts(o, out);
