@@ -58,19 +58,10 @@ same_surroundings(const struct settings *a, const struct settings *b)
 	return same_text(&x, &y);
 }
 
-static bool
-is_empty(const struct site *site)
-{
-	for (unsigned i = 0; i < site->hops.count; i++)
-		if (!list_empty(&site->hops.hop[i].idle) || !list_empty(&site->hops.hop[i].busy))
-			return false;
-	return true;
-}
-
 void
 site_leave(struct site *site)
 {
-	if (!site->working && !site->posted && is_empty(site))
+	if (!site->working && !site->posted && site->conns == 0)
 		site_free(&site);
 }
 
@@ -83,9 +74,9 @@ retire(struct site *site)
 	list_remove(&site->link);
 	list_append(&site->home->retired, &site->link);
 	for (unsigned i = 0; i < site->hops.count; i++)
-		if (site->hops.hop[i].counted) {
+		if (site->hops.hop[i]->counted) {
 			counter_sub(COUNTER_NEXT_HOPS_DOWN, 1);
-			site->hops.hop[i].counted = false;
+			site->hops.hop[i]->counted = false;
 		}
 	site_drain(site);
 	site_pump_later(site);
@@ -109,7 +100,7 @@ site_apply(struct site *site, const struct settings *settings, bool same)
 	const struct route_settings *route = settings_route_by_key(settings, queue_key(site->queue));
 
 	if (route != NULL && site->route != NULL && same && same_route(site->route, route))
-		hops_apply(&site->hops, route, &settings->queue);
+		hops_apply(&site->hops, &settings->queue);
 	else if (route != NULL || site->route != NULL) {
 		succeed(site);
 		return;

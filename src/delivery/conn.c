@@ -25,6 +25,7 @@ conn_new(struct site *site, struct hop *hop)
 		hop->progress_at = site_now(site);
 	hop->opening++;
 	list_append(&hop->busy, &c->link);
+	site->conns++;
 	atomic_fetch_add(&site->delivery->active, 1);
 	counter_add(COUNTER_CONNECTIONS_OPEN, 1);
 	return c;
@@ -52,13 +53,15 @@ conn_free(struct conn *c)
 {
 	leave_hop(c);
 	list_remove(&c->link);
+	if (c->hop->retired && list_empty(&c->hop->idle) && list_empty(&c->hop->busy))
+		hop_free(c->hop);
 	io_close(&c->io);
 	errand_fini(&c->errand[0]);
 	errand_fini(&c->errand[1]);
 	buf_fini(&c->out);
 	counter_sub(COUNTER_CONNECTIONS_OPEN, 1);
 	atomic_fetch_sub(&c->site->delivery->active, 1);
-	if (c->site->retired)
+	if (--c->site->conns == 0 && c->site->retired)
 		site_pump_later(c->site);
 	if (c->settings != NULL)
 		settings_unref(&c->settings);

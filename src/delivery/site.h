@@ -61,6 +61,7 @@ struct site {
 	const struct settings *work_settings; /* a reference, while WORKING: what its task began with */
 	struct spool *spool;
 	struct queue *queue;
+	unsigned conns;          /* connections of all its hops, gone ones too */
 	bool retired;            /* another site has the queue: it ends with its last connection */
 	const struct route_settings *route; /* NULL: the configuration has the key no more */
 	struct hops hops;

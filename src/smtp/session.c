@@ -26,6 +26,12 @@ session_settings(const struct session *s)
 	return s->listener->snapshot;
 }
 
+const struct client_settings *
+session_client(const struct session *s)
+{
+	return settings_client(session_settings(s), &s->peer);
+}
+
 struct spool *
 session_spool(const struct session *s)
 {

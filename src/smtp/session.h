@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct call;
+struct client_settings;
 struct log_record;
 struct server_loop;
 struct settings;
@@ -76,7 +77,7 @@ struct session {
 	uint8_t state;            /* enum session_state */
 	uint8_t stage;            /* enum smtp_stage: how far it came, for filters and the log */
 	bool esmtp;               /* greeted with EHLO */
-	bool may_relay;           /* the client is in relay_from: its mail is outbound */
+	bool may_relay;           /* the client is in relay_from or a `client`: its mail is outbound */
 	bool closing;             /* ends when its replies are sent */
 	bool gone;                /* nothing can be sent or received any more */
 	bool said_quit;
@@ -117,6 +118,9 @@ void session_reset(struct session *s);
 const struct settings *session_settings(const struct session *s);
 struct spool *session_spool(const struct session *s);
 struct smtp_server *session_server(const struct session *s);
+
+/* The `client` block it belongs to, or NULL. */
+const struct client_settings *session_client(const struct session *s);
 
 /* Until when the next command must have come, and how long a client may take to read a reply. */
 uint64_t session_command_deadline(const struct session *s);
