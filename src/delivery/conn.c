@@ -124,6 +124,7 @@ broken(struct conn *c, bool hop_failed)
 {
 	struct site *site = c->site;
 	struct hop *hop = c->hop;
+	const char *status = c->status;
 	struct err err = c->err;
 
 	conn_free(c);
@@ -131,6 +132,7 @@ broken(struct conn *c, bool hop_failed)
 		return;
 	if (hop_failed) {
 		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
+		hop->error_status = status;
 		site_hop_failed(site, hop, err.text);
 	}
 	site_pump_later(site);

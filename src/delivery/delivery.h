@@ -24,7 +24,7 @@ struct delivery_config {
 	const struct settings *settings; /* to begin with; a reference is taken */
 	struct spool *spool;
 	struct tls_ctx *tls;             /* borrowed likewise, for TLS towards next hops, */
-	struct tls_ctx *tls_verify;      /* and where a route verifies; NULL: none does */
+	struct tls_ctx *tls_verify;      /* and where a route verifies */
 	struct loop **loops;             /* the array is copied */
 	unsigned loop_count;
 };

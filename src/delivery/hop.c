@@ -164,6 +164,7 @@ inherit(struct hop *hop, struct hop *old, uint64_t now)
 	hop->refused = old->refused;
 	hop->error_at = old->error_at;
 	memcpy(hop->error, old->error, sizeof(hop->error));
+	hop->error_status = old->error_status;
 	hop->counted = old->counted;
 	old->counted = false;
 	if (hop->state != HOP_PROBING)

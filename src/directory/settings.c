@@ -74,6 +74,16 @@ check_listeners(struct settings *s, const struct option_context *c)
 	map_fini(&addresses);
 }
 
+static void
+check_client_certificate(const struct listener_settings *l, const struct option_context *c)
+{
+	if (l->client_certificate == CLIENT_CERTIFICATE_REQUIRED && l->tls != TLS_REQUIRED && l->tls != TLS_IMPLICIT)
+		conf_error(c->errors, &l->place,
+		    "listener: 'client_certificate = required' needs 'tls = required' or 'tls = implicit'");
+	else if (l->client_certificate != CLIENT_CERTIFICATE_NONE && l->tls == TLS_NONE)
+		conf_error(c->errors, &l->place, "listener: without TLS there is no 'client_certificate'");
+}
+
 /* What TLS comes to, and a listener's name when it has none. */
 static void
 settle_listeners(struct settings *s, const struct option_context *c)
@@ -87,11 +97,14 @@ settle_listeners(struct settings *s, const struct option_context *c)
 		l = &s->listener[i];
 		if (l->name == NULL && l->address_count > 0)
 			l->name = arena_strdup(c->arena, addr_text(&l->address[0], text));
+		if (l->xclient_login && l->xclient_count == 0)
+			conf_error(c->errors, &l->place, "listener: 'xclient_login' needs clients in 'xclient'");
 		if (l->tls == TLS_AUTO)
 			l->tls = s->tls.certificate_count > 0 ? TLS_OPTIONAL : TLS_NONE;
 		else if (l->tls != TLS_NONE && s->tls.certificate_count == 0 && sound)
 			conf_error(c->errors, &l->place,
 			    "listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }");
+		check_client_certificate(l, c);
 	}
 }
 

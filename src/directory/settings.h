@@ -27,6 +27,12 @@ struct route_index;
 /* TLS_AUTO is never seen outside: it becomes optional or none. */
 enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT, TLS_VERIFY, TLS_AUTO };
 
+/* Whether a listener asks clients for a certificate. */
+enum client_certificate { CLIENT_CERTIFICATE_NONE, CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
+
+/* What becomes of a client that speaks before its turn, on a listener with greet_delay. */
+enum early_talkers { EARLY_REFUSE, EARLY_ACCEPT };
+
 /* Who may use a listener. */
 enum relay_mode { RELAY_ANY, RELAY_ONLY };
 
@@ -37,6 +43,14 @@ struct listener_settings {
 	struct addr *address;
 	unsigned address_count;
 	enum tls_mode tls; /* none, optional (the default where a certificate is set), required, implicit */
+	enum client_certificate client_certificate;
+	struct network *proxy;     /* peers that begin with a header of the PROXY protocol */
+	unsigned proxy_count;
+	struct network *xclient;   /* clients that may say XCLIENT and XFORWARD */
+	unsigned xclient_count;
+	bool xclient_login;        /* XCLIENT LOGIN is believed */
+	uint32_t greet_delay;      /* 0: the greeting comes at once and early talkers are not looked for */
+	enum early_talkers early_talkers;
 	enum relay_mode relay; /* RELAY_ONLY: recipients are taken only from those who may relay */
 };
 
@@ -130,7 +144,7 @@ struct route_settings {
 	struct next_hop *hop;
 	unsigned hop_count;
 	enum balance balance;
-	enum tls_mode tls;         /* none, optional (default), required */
+	enum tls_mode tls;         /* none, optional (default), required, verify */
 	unsigned connections;      /* at most, to each next hop; default 20 */
 	enum recipient_check recipients; /* of a `domain` */
 };
@@ -272,6 +286,10 @@ const struct route_settings *settings_route_by_key(const struct settings *s, con
 
 /* Is the domain one of a `domain` block (mail for it is accepted from anyone)? */
 bool settings_is_ours(const struct settings *s, const char *domain);
+
+/* May this peer speak the PROXY protocol, on any listener? Then its own address says nothing about the client: it
+ * matches neither relay_from nor xclient, so that a proxy which was made to say nothing opens no relay. */
+bool settings_is_proxy(const struct settings *s, const struct addr *peer);
 
 /* Is the client in relay_from, or known as a `client`? */
 bool settings_may_relay(const struct settings *s, const struct addr *client);

@@ -186,3 +186,14 @@ settings_is_ours(const struct settings *s, const char *domain)
 
 	return *domain != '\0' && best_domain(&s->index->ours, domain, &nobody) != NULL;
 }
+
+bool
+settings_is_proxy(const struct settings *s, const struct addr *peer)
+{
+	unsigned i;
+
+	for (i = 0; i < s->listener_count; i++)
+		if (networks_have(s->listener[i].proxy, s->listener[i].proxy_count, peer))
+			return true;
+	return false;
+}

@@ -39,11 +39,28 @@ static const struct option_word listener_tls[] = {
 	{ 0 },
 };
 
+static const struct option_word client_certificates[] = {
+	{ "none", CLIENT_CERTIFICATE_NONE, false, "They are not asked." },
+	{ "optional", CLIENT_CERTIFICATE_OPTIONAL, false,
+	  "They are asked, and served whatever they show. It is verified and noted." },
+	{ "required", CLIENT_CERTIFICATE_REQUIRED, false,
+	  "A client without one that is verified is not served. tls has to be required or implicit." },
+	{ 0 },
+};
+
+static const struct option_word early_words[] = {
+	{ "refuse", EARLY_REFUSE, false, "It gets 554 and is let go." },
+	{ "accept", EARLY_ACCEPT, false, "It is served." },
+	{ 0 },
+};
+
 static const struct option_word relay_words[] = {
 	{ "any", RELAY_ANY, false, "Everybody reaches the recipients of a domain { }; those who may relay reach more." },
 	{ "only", RELAY_ONLY, false, "Only those who may relay get a recipient accepted; others 550 5.7.1." },
 	{ 0 },
 };
+
+#define LISTENER(field) .offset = offsetof(struct listener_settings, field)
 
 static const struct option listener_options[] = {
 	{ .name = "address", .type = &type_address, .flags = OPTION_LIST | OPTION_REQUIRED,
@@ -53,11 +70,35 @@ static const struct option listener_options[] = {
 		  "Without the address, as in :25, every address of this machine." },
 	{ .name = "tls", .type = &option_enum, .offset = offsetof(struct listener_settings, tls), .words = listener_tls,
 	  .fallback = "auto", .help = "Whether clients use TLS. All but none need a certificate in tls { }." },
+	{ .name = "client_certificate", .type = &option_enum,
+	  .offset = offsetof(struct listener_settings, client_certificate), .words = client_certificates,
+	  .fallback = "none",
+	  .help = "Whether clients are asked for a certificate of their own. It is verified when its chain leads to "
+		  "an authority of tls { ca }; its name and fingerprint are in the log." },
 	{ .name = "auth", .flags = OPTION_LATER },
 	{ .name = "sender_match", .flags = OPTION_LATER },
-	{ .name = "proxy", .flags = OPTION_LATER },
-	{ .name = "xclient", .flags = OPTION_LATER },
-	{ .name = "xclient_login", .flags = OPTION_LATER },
+	{ .name = "proxy", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(proxy),
+	  .count_offset = offsetof(struct listener_settings, proxy_count), .fallback_help = "nobody",
+	  .example = "192.0.2.10, 192.0.2.11",
+	  .help = "Proxies in front of the gateway, as HAProxy with send-proxy or send-proxy-v2. A connection from "
+		  "them has to begin, within 5 seconds, with a header of the PROXY protocol, version 1 or 2, and the "
+		  "address in it is the client's; without one it is closed. On no listener is the address of such a "
+		  "proxy itself ever found in relay_from or xclient." },
+	{ .name = "xclient", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(xclient),
+	  .count_offset = offsetof(struct listener_settings, xclient_count), .fallback_help = "nobody",
+	  .example = "192.0.2.12",
+	  .help = "Clients that may say who the client is they speak for: with XCLIENT, which is believed for "
+		  "everything, relay_from included, and with XFORWARD, which is logged." },
+	{ .name = "xclient_login", .type = &option_bool, LISTENER(xclient_login), .fallback = "no",
+	  .help = "Whether the LOGIN of XCLIENT is believed: its mail is that of a client who has logged in." },
+	{ .name = "greet_delay", .type = &option_duration, LISTENER(greet_delay), .max = 60, .fallback = "0s",
+	  .help = "How long a client waits for the greeting. RFC 5321 has a client be silent until then, and until "
+		  "the reply to EHLO offers PIPELINING; many senders of spam are not. With 0s the greeting comes at "
+		  "once and nobody is looked at, which costs nothing and delays nobody." },
+	{ .name = "early_talkers", .type = &option_enum, LISTENER(early_talkers), .words = early_words,
+	  .fallback = "refuse",
+	  .help = "What becomes of a client that speaks before its turn, on a listener with a greet_delay. Either way "
+		  "it is logged and counted." },
 	{ .name = "relay", .type = &option_enum, .offset = offsetof(struct listener_settings, relay),
 	  .words = relay_words, .fallback = "any",
 	  .help = "Whose recipients are accepted. Clients in relay_from and of a client { } may relay." },
@@ -81,7 +122,10 @@ static const struct option tls_options[] = {
 	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
 	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
 	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },
-	{ .name = "ca", .flags = OPTION_LATER },
+	{ .name = "ca", .type = &option_path, .flags = OPTION_LIST, TLS(ca),
+	  .fallback_help = "those of the system", .example = "/etc/tmail/tls/ca.pem",
+	  .help = "PEM files with the certificates of the authorities that are trusted, for tls = verify towards next "
+		  "hops and for client_certificate." },
 	{ 0 },
 };
 
@@ -164,7 +208,9 @@ static const struct option_word route_tls[] = {
 	{ "none", TLS_NONE, false, "Never." },
 	{ "optional", TLS_OPTIONAL, false, "Where the next hop offers STARTTLS, whatever its certificate." },
 	{ "required", TLS_REQUIRED, false, "Always; mail waits for a next hop that does not offer it." },
-	{ "verify", TLS_VERIFY, true, NULL },
+	{ "verify", TLS_VERIFY, false,
+	  "Always, and the next hop's certificate has to lead to an authority of tls { ca } and be for the name of the "
+	  "next hop, or for its address where that is all there is; else mail waits (4.7.5)." },
 	{ 0 },
 };
 
@@ -350,6 +396,9 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 	}
 	for (i = 0; i < r->hop_count; i++) {
 		all_backup = all_backup && r->hop[i].backup;
+		if (r->tls == TLS_VERIFY && r->hop[i].address.u.sa.sa_family == AF_UNIX)
+			conf_error(c->errors, &r->place, "%s %s: a local socket has no name that 'tls = verify' could "
+			    "verify", r->block, r->name);
 		for (k = 0; k < i; k++)
 			if (next_hop_same(&r->hop[i], &r->hop[k]))
 				conf_error(c->errors, &r->place, "%s %s: the next hop '%s' is named twice", r->block,
@@ -421,8 +470,8 @@ static const struct option_block root_blocks[] = {
 	  .options = listener_options,
 	  ROOT(listener), .count_offset = offsetof(struct settings, listener_count),
 	  .size = sizeof(struct listener_settings), .title = "name", .help = "Where mail comes in." },
-	{ .name = "tls", .options = tls_options, ROOT(tls), .verify = verify_tls, .help = "What the gateway shows to clients that use "
-		  "TLS." },
+	{ .name = "tls", .options = tls_options, ROOT(tls), .verify = verify_tls, .help = "Certificates of the gateway, and authorities "
+		  "it trusts." },
 	{ .name = "domain", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = domain_options, ROUTES,
 	  .verify = verify_domain, .title = "name",
 	  .help = "Domains that are ours: mail for them is accepted from everybody and goes to their mail "

@@ -116,10 +116,20 @@ server_scratch_give(struct server_loop *home, struct scratch **scratch)
 	home->pooled++;
 }
 
+bool
+server_client_enters(struct server_loop *home, const struct addr *client)
+{
+	if (clients_enter(home->server->clients, client))
+		return true;
+	counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
+	return false;
+}
+
 void
 server_session_ended(struct server_loop *home, const struct addr *peer)
 {
-	clients_leave(home->server->clients, peer);
+	if (peer != NULL)
+		clients_leave(home->server->clients, peer);
 	atomic_fetch_sub(&home->server->sessions, 1);
 	counter_sub(COUNTER_SESSIONS_OPEN, 1);
 }
@@ -186,9 +196,9 @@ refuse(int fd, const struct addr *peer, const struct smtp_listener *l, const cha
 	log_end(&r);
 }
 
-/* Is there room for one more session of CLIENT? It is counted then. */
+/* Is there room for one more session of CLIENT? It is counted then. Who comes through a proxy is not known yet. */
 static bool
-admit(int fd, const struct addr *client, struct smtp_listener *l)
+admit(int fd, const struct addr *client, bool proxied, struct smtp_listener *l)
 {
 	struct smtp_server *server = l->server;
 	const struct limit_settings *limits = &l->snapshot->limits;
@@ -203,9 +213,8 @@ admit(int fd, const struct addr *client, struct smtp_listener *l)
 		refuse(fd, client, l, "4.7.0", "too many sessions, try again later");
 		return false;
 	}
-	if (!clients_enter(server->clients, client)) {
+	if (!proxied && !server_client_enters(&server->home[loop_index(loop_current())], client)) {
 		atomic_fetch_sub(&server->sessions, 1);
-		counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
 		refuse(fd, client, l, "4.7.0", "too many sessions from your address");
 		return false;
 	}
@@ -219,10 +228,12 @@ connected(int fd, const struct addr *peer, void *arg)
 {
 	struct smtp_listener *l = arg;
 	struct addr client = *peer;
+	bool proxied;
 
 	addr_unmap(&client);
-	if (admit(fd, &client, l))
-		session_start(&l->server->home[loop_index(loop_current())], l, fd, &client);
+	proxied = networks_have(l->settings->proxy, l->settings->proxy_count, &client);
+	if (admit(fd, &client, proxied, l))
+		session_start(&l->server->home[loop_index(loop_current())], l, fd, &client, proxied);
 	else
 		smtp_listener_free(&l);
 }

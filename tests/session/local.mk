@@ -30,13 +30,16 @@ EXTRA_DIST += tests/session/test_readme.py
 EXTRA_DIST += tests/session/test_reload.py
 EXTRA_DIST += tests/session/test_routing.py
 EXTRA_DIST += tests/session/test_smoke.py
+EXTRA_DIST += tests/session/test_smtp_clients.py
 EXTRA_DIST += tests/session/test_smtp_content.py
 EXTRA_DIST += tests/session/test_smtp_dialogue.py
 EXTRA_DIST += tests/session/test_smtp_limits.py
 EXTRA_DIST += tests/session/test_smtp_relay.py
 EXTRA_DIST += tests/session/test_smtp_tls.py
 EXTRA_DIST += tests/session/test_supervisor.py
+EXTRA_DIST += tests/session/test_delivery_verify.py
 EXTRA_DIST += tests/session/test_tls_certificates.py
+EXTRA_DIST += tests/session/test_tls_clients.py
 
 # To be preloaded, also into programs that are not built with sanitizers: so it is not, either.
 check_LTLIBRARIES += tests/session/faultfs.la
