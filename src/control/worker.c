@@ -16,6 +16,7 @@
 #include "util/check.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/thread.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -76,6 +77,7 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 	w->server = smtp_server_new(&smtp);
 	delivery_new(&w->delivery, &delivery);
 	control.smtp = w->server;
+	control.tls = w->config->credentials.server;
 	control.delivery = w->delivery;
 	if (control_start(&w->control, &control, err) < 0)
 		return -1;
@@ -236,10 +238,10 @@ worker_run(const struct worker_history *history, void *arg)
 		return cannot_start(&err);
 	if (log_open(w.config->log_fd, w.settings->log.level, &err) < 0 || assemble(&w, history, &err) < 0)
 		return cannot_start(&err);
-	/* The supervisor's mask is ours too: threads never see SIGTERM. */
+	/* The supervisor's mask is ours too: no other thread sees SIGTERM. */
 	for (i = 0; i < w.loops; i++)
-		if (pthread_create(&w.thread[i], NULL, loop_thread, w.loop[i]) != 0)
-			fatal("cannot start a loop's thread");
+		if (thread_start(&w.thread[i], "loop", loop_thread, w.loop[i], &err) < 0)
+			fatal("%s", err.text);
 	worker_call(w.loop[0], begin_listening, &w);
 	log_event(LOG_INFO, "started", "tmail %s serves as %s", PACKAGE_VERSION, w.settings->hostname);
 	serve(&w);

@@ -3,6 +3,7 @@
  * site takes its queue over and the old one is retired: its attempts end by what they began with. */
 #include "delivery/conn.h"
 #include "delivery/delivery.h"
+#include "delivery/exchange.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "net/loop.h"
@@ -61,7 +62,7 @@ same_surroundings(const struct settings *a, const struct settings *b)
 void
 site_leave(struct site *site)
 {
-	if (!site->working && !site->posted && site->conns == 0)
+	if (!site->working && !site->posted && site->conns == 0 && !exchange_busy(site->exchange))
 		site_free(&site);
 }
 

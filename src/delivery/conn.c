@@ -126,11 +126,12 @@ broken(struct conn *c, bool hop_failed)
 	struct hop *hop = c->hop;
 	const char *status = c->status;
 	struct err err = c->err;
+	bool retired = hop->retired;
 
 	conn_free(c);
-	if (atomic_load_explicit(&site->delivery->draining, memory_order_relaxed) || site->retired)
+	if (site_is_ending(site))
 		return;
-	if (hop_failed) {
+	if (hop_failed && !retired) {
 		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
 		hop->error_status = status;
 		site_hop_failed(site, hop, err.text);
@@ -145,7 +146,7 @@ run(void *arg)
 	struct delivery *d = c->site->delivery;
 	int rc = 0;
 
-	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && (atomic_load(&d->draining) || c->site->retired))) {
+	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && site_is_ending(c->site))) {
 		conn_free(c);
 		return;
 	}
@@ -165,7 +166,7 @@ run(void *arg)
 	c->task = NULL;
 	if (rc < 0)
 		broken(c, c->blame);
-	else if (c->closing || atomic_load(&d->draining) || c->site->retired)
+	else if (c->closing || c->hop->retired || site_is_ending(c->site))
 		say_quit(c);
 	else
 		go_idle(c);

@@ -72,7 +72,7 @@ enum hop_state {
 enum { HOP_ERROR_TEXT = 256, HOP_TEXT = 272, HOP_KEY_TEXT = 400 };
 
 struct hop_status {
-	char key[128];           /* the queue's key: "domain:NAME" or "route:NAME" */
+	char key[HOP_KEY_TEXT];  /* the queue's key: "domain:NAME", "route:NAME", "route:NAME@DOMAIN" */
 	char hop[HOP_TEXT];
 	unsigned weight;
 	bool backup;

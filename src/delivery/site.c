@@ -2,6 +2,7 @@
 #include "delivery/site.h"
 
 #include "delivery/conn.h"
+#include "delivery/exchange.h"
 #include "delivery/schedule.h"
 #include "directory/settings.h"
 #include "net/loop.h"
@@ -39,6 +40,7 @@ site_new(struct home *home, struct queue *queue)
 	timer_init(&site->grow, on_grow);
 	if (site->route != NULL)
 		hops_init(&site->hops, site->route, &site->settings->queue);
+	site->exchange = exchange_new(site);
 	list_append(&home->sites, &site->link);
 	return site;
 }
@@ -51,16 +53,11 @@ site_free(struct site **site)
 	if (s == NULL)
 		return;
 	list_remove(&s->link);
+	exchange_free(&s->exchange);
 	hops_fini(&s->hops);
 	settings_unref(&s->settings);
 	free(s);
 	*site = NULL;
-}
-
-static bool
-is_draining(const struct site *site)
-{
-	return atomic_load_explicit(&site->delivery->draining, memory_order_relaxed);
 }
 
 /* Entries nobody is on the way to take. */
@@ -141,7 +138,8 @@ probe(struct site *site)
 static void
 pause_queue(struct site *site)
 {
-	uint64_t now = site_now(site), next = hops_next_probe(&site->hops);
+	uint64_t now = site_now(site), next = site->hops.count > 0 ? hops_next_probe(&site->hops)
+	    : exchange_next(site->exchange);
 	uint64_t wait = queue_due(site->queue) / 10;
 
 	if (site->sweep_at == 0 || site->sweep_at > now + SWEEP_MAX) {
@@ -162,20 +160,29 @@ static void
 pump(struct site *site)
 {
 	struct hop *hop;
+	bool alive;
 
 	if (site->retired) {
 		site_leave(site);
 		return;
 	}
-	if (is_draining(site) || queue_due(site->queue) == 0)
+	if (site_is_ending(site) || queue_due(site->queue) == 0)
 		return;
+	site->used_at = site_now(site);
 	if (site->route == NULL) {
 		if (!site->working)
 			site_reroute(site);
 		return;
 	}
+	if (site->exchange != NULL && !exchange_ready(site)) {
+		if (exchange_waits(site->exchange))
+			pause_queue(site);
+		return;
+	}
 	probe(site);
-	if (!hops_any_alive(&site->hops)) {
+	alive = hops_any_alive(&site->hops);
+	queue_set_stalled(site->queue, !alive);
+	if (!alive) {
 		pause_queue(site);
 		return;
 	}
@@ -303,7 +310,7 @@ on_grow(struct timer *timer)
 	struct site *site = list_entry(timer, struct site, grow);
 
 	site->growing = false;
-	if (is_draining(site) || site->retired || unclaimed(site) == 0 || site->route == NULL)
+	if (site_is_ending(site) || unclaimed(site) == 0 || site->route == NULL)
 		return;
 	if (!site->drained)
 		relieve(site);
@@ -319,7 +326,7 @@ site_take(struct site *site, struct conn *c)
 	if (meant)
 		site->woken--;
 	c->woken = false;
-	while (!is_draining(site) && !site->retired && queue_due(site->queue) > (meant ? 0 : site->woken)) {
+	while (!site_is_ending(site) && queue_due(site->queue) > (meant ? 0 : site->woken)) {
 		if (meant)
 			return queue_take(site->queue);
 		hop = hops_choose(&site->hops, spilling(site), c->hop);
@@ -365,7 +372,7 @@ site_hop_failed(struct site *site, struct hop *hop, const char *why)
 void
 site_hop_established(struct site *site, struct hop *hop)
 {
-	if (!hop_established(hop))
+	if (!hop_established(hop) || site->retired)
 		return;
 	if (hop->counted)
 		counter_sub(COUNTER_NEXT_HOPS_DOWN, 1);
@@ -377,6 +384,8 @@ site_hop_established(struct site *site, struct hop *hop)
 void
 site_drain(struct site *site)
 {
+	if (site->exchange != NULL)
+		exchange_stop(site->exchange);
 	for (unsigned i = 0; i < site->hops.count; i++) {
 		list_each_safe(link, &site->hops.hop[i]->idle)
 			conn_quit(list_entry(link, struct conn, link));
@@ -401,7 +410,17 @@ site_wake(struct site *site)
 			hop->failures--;
 	}
 	site->sweep_at = now;
+	if (site->exchange != NULL)
+		exchange_wake(site->exchange);
 	site_pump_later(site);
+}
+
+bool
+site_is_idle(const struct site *site)
+{
+	return exchange_of_recipients(site->exchange) && site->conns == 0 && !site->posted && !site->growing && !site->working &&
+	    !exchange_busy(site->exchange) && queue_is_empty(site->queue) &&
+	    site->used_at + LINGER < site_now(site);
 }
 
 void

@@ -31,6 +31,13 @@ struct home {
 	struct list retired; /* sites of an older configuration, with attempts under way */
 	struct post drain, abort, wake;
 	atomic_bool waking; /* wake is posted */
+	struct timer tidy;  /* forgets sites that are idle */
+	bool tidying;       /* it is set */
+};
+
+enum {
+	LINGER = 10 * 60 * 1000, /* what is known of a domain's hops is kept so long after its last mail */
+	TIDY_EVERY = 60 * 1000,
 };
 
 struct delivery {
@@ -61,10 +68,12 @@ struct site {
 	const struct settings *work_settings; /* a reference, while WORKING: what its task began with */
 	struct spool *spool;
 	struct queue *queue;
-	unsigned conns;          /* connections of all its hops, gone ones too */
 	bool retired;            /* another site has the queue: it ends with its last connection */
 	const struct route_settings *route; /* NULL: the configuration has the key no more */
 	struct hops hops;
+	struct exchange *exchange; /* where the DNS says who the hops are; else NULL */
+	unsigned conns;          /* of all its hops, those that are gone too */
+	uint64_t used_at;        /* something was due */
 	struct post post;        /* a pump is due */
 	bool posted;
 	struct timer timer;      /* probes, sweeps */
@@ -115,10 +124,20 @@ void site_wake(struct site *site);
 void site_sweep(struct site *site);
 void site_reroute(struct site *site);
 
+/* May the site be freed: nothing is due or under way, nothing of a recipient's domain was for long? */
+bool site_is_idle(const struct site *site);
+
 /* How they begin and end. */
 void site_work(struct site *site, void (*fn)(void *site), const char *name);
 void site_work_ended(struct site *site);
 
 uint64_t site_now(const struct site *site);
+
+/* No further entry is taken: the gateway stops, or another site has the queue. */
+static inline bool
+site_is_ending(const struct site *site)
+{
+	return site->retired || atomic_load_explicit(&site->delivery->draining, memory_order_relaxed);
+}
 
 #endif

@@ -2,6 +2,7 @@
 /* While no next hop of a site can be reached its queue stands still. Messages still get old: their sender is warned
  * once, and told when it is over. An administrator's bounce does not wait for a next hop either. */
 #include "delivery/errand.h"
+#include "delivery/exchange.h"
 #include "delivery/schedule.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
@@ -29,6 +30,10 @@ needs_a_look(const struct site *site, const struct entry *e, int64_t now)
 static const char *
 describe(const struct site *site, char *out, size_t size)
 {
+	if (site->hops.count == 0 && site->exchange != NULL) {
+		snprintf(out, size, "%s", exchange_trouble(site->exchange));
+		return "4.4.3"; /* RFC 3463: directory server failure */
+	}
 	for (unsigned i = 0; i < site->hops.count; i++) {
 		const struct hop *hop = site->hops.hop[i];
 
@@ -76,7 +81,7 @@ sweep(void *arg)
 	struct entry *e;
 
 	for (unsigned n = 0; n < total; n++) {
-		if (atomic_load(&site->delivery->draining) || hops_any_alive(&site->hops))
+		if (site_is_ending(site) || hops_any_alive(&site->hops))
 			break;
 		if ((e = queue_take(site->queue)) == NULL)
 			break;

@@ -123,7 +123,8 @@ struct next_hop {
 	bool lmtp;         /* RFC 2033 */
 };
 
-/* One list of next hops with its rules: what a `domain` or a `route` leads to. Its key is what the spool keeps. */
+/* One list of next hops with its rules: what a `domain` or a `route` leads to. A route without next hops delivers to
+ * the mail exchangers of each recipient's domain. The key is what the spool keeps: settings_key(). */
 struct route_settings {
 	struct place place;
 	const char *block;         /* "domain" or "route" */
@@ -280,6 +281,14 @@ const struct route_settings *settings_route(const struct settings *s, const stru
  * in TAKEN. For R == TAKEN: what it matched by. */
 void settings_route_explain(const struct route_query *q, const struct route_settings *r,
     const struct route_settings *taken, struct buf *out);
+
+/* The key under which mail of the route to ADDRESS is queued: the route's own, or for one that delivers by MX
+ * "route:NAME@DOMAIN", since each domain is a queue of its own. OUT holds SETTINGS_KEY_TEXT bytes. */
+enum { SETTINGS_KEY_TEXT = 400, SETTINGS_ROUTE_NAME_MAX = 100 };
+const char *settings_key(const struct route_settings *route, const char *address, char *out);
+
+/* The domain of such a key, which leads to ROUTE; NULL where the route names its next hops. */
+const char *settings_key_domain(const struct route_settings *route, const char *key);
 
 /* By the key the spool kept; NULL when the configuration has it no more. */
 const struct route_settings *settings_route_by_key(const struct settings *s, const char *key);

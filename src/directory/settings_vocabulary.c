@@ -277,7 +277,8 @@ static const struct option match_options[] = {
 
 static const struct option route_options[] = {
 	{ .name = "next_hop", .type = &type_next_hop, .flags = OPTION_LIST, ROUTE(hop), ROUTE_COUNT(hop_count),
-	  .example = "\"192.0.2.25:25\"", .help = "Where this mail goes. " NEXT_HOP_HELP },
+	  .fallback_help = "the mail exchangers of each recipient's domain", .example = "\"192.0.2.25:25\"",
+	  .help = "Where this mail goes. " NEXT_HOP_HELP },
 	DELIVERY_OPTIONS,
 	{ .name = "login", .flags = OPTION_LATER },
 	{ .name = "source", .flags = OPTION_LATER },
@@ -431,9 +432,8 @@ verify_route(void *block, const struct option_context *c)
 	struct route_settings *r = block;
 
 	verify_hops(r, c);
-	if (r->hop_count == 0 && !c->partial)
-		conf_error(c->errors, &r->place, "route %s: 'next_hop' is missing; delivery by MX is not built yet",
-		    r->name);
+	if (strlen(r->name) > SETTINGS_ROUTE_NAME_MAX)
+		conf_error(c->errors, &r->place, "route: the name is longer than %d characters", SETTINGS_ROUTE_NAME_MAX);
 }
 
 static const struct option root_options[] = {
