@@ -10,7 +10,6 @@
 #include "dns/dns.h"
 #include "net/keyring.h"
 #include "net/loop.h"
-#include "smtp/server.h"
 #include "spool/spool.h"
 #include "util/archive.h"
 #include "util/check.h"
@@ -182,7 +181,6 @@ put_in_force(struct worker *w, struct settings *next, struct buf *remarks)
 		worker_call(w->loop[i], look_at_queues, &lost); /* before delivery takes them up */
 	apply_dns(w, next);
 	delivery_apply(w->delivery, next);
-	smtp_server_apply(w->server, next);
 	control_apply(w->control, next);
 	worker_call(w->loop[0], apply_ports, &listening);
 	settings_unref(&w->settings);

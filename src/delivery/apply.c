@@ -100,9 +100,10 @@ site_apply(struct site *site, const struct settings *settings, bool same)
 {
 	const struct route_settings *route = settings_route_by_key(settings, queue_key(site->queue));
 
-	if (route != NULL && site->route != NULL && same && same_route(site->route, route))
+	if (route != NULL && site->route != NULL && same && same_route(site->route, route)) {
 		hops_apply(&site->hops, &settings->queue);
-	else if (route != NULL || site->route != NULL) {
+		sources_apply(&site->sources, route->source);
+	} else if (route != NULL || site->route != NULL) {
 		succeed(site);
 		return;
 	}

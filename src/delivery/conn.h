@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct loop;
+struct settings;
 struct site;
 struct task;
 
@@ -55,6 +56,7 @@ struct conn {
 	struct errand errand[2];
 	struct errand *feed;  /* the one whose recipients are not all in a transaction yet */
 	struct transaction tx[2]; /* under way, and the one sent ahead */
+	struct source *source; /* of the site: it was made from; NULL: the system chose */
 	char peer[CONN_PEER_TEXT]; /* who is at the other end, for records and logs */
 	struct buf out;    /* commands */
 	struct reply reply;
@@ -83,6 +85,13 @@ int conn_establish(struct conn *c);
 /* In its task: c->io is connected to one of the hop's addresses, of which c->peer then tells. -1 with c->err. */
 int conn_reach(struct conn *c, uint64_t deadline);
 
+/* It could not be established: is that perhaps the fault of the address of ours it was made from? True: it is avoided
+ * towards this hop for a while, and there is another to try. */
+bool conn_blames_source(struct conn *c);
+
+/* What the gateway calls itself on it. */
+const char *conn_hostname(const struct conn *c);
+
 /* In its task: transactions until no work is left (0) or the connection is of no use any more (-1). */
 int conn_transact(struct conn *c);
 
@@ -91,6 +100,9 @@ int conn_flush(struct conn *c, uint64_t timeout);
 
 /* In its task: the next complete reply, into c->reply. -1 with c->err: time-out, end of stream, rubbish. */
 int conn_reply(struct conn *c, uint64_t timeout);
+
+/* What its attempts go by; what the site goes by, while it is idle. */
+const struct settings *conn_settings(const struct conn *c);
 
 /* Milliseconds, of the settings. */
 uint64_t conn_command_timeout(const struct conn *c);

@@ -13,14 +13,13 @@
 #include <errno.h>
 #include <string.h>
 
-/* Zero: a snapshot made without the option's default. */
-/* An idle connection has none of its own. */
-static const struct settings *
+const struct settings *
 conn_settings(const struct conn *c)
 {
 	return c->settings != NULL ? c->settings : c->site->settings;
 }
 
+/* Zero: a snapshot made without the option's default. */
 static uint64_t
 seconds(uint32_t set, uint32_t usual)
 {
@@ -155,7 +154,7 @@ learn_offers(struct conn *c)
 static int
 hello(struct conn *c)
 {
-	const char *name = conn_settings(c)->hostname;
+	const char *name = conn_hostname(c);
 	bool lmtp = c->hop->lmtp;
 
 	if (ask(c, lmtp ? "LHLO" : "EHLO", name) < 0)

@@ -13,12 +13,17 @@
 #include "smtp/server_private.h"
 #include "smtp/session.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* Buffers a loop keeps for its next sessions; more are given back to the heap. */
 enum { POOL_MAX = 64 };
+
+/* Descriptors that clients leave to others, where so many can be had. */
+enum { DESCRIPTORS_KEPT = 1024 };
 
 static void
 drain_posted(struct post *post)
@@ -38,6 +43,20 @@ abort_posted(struct post *post)
 		session_abort(list_entry(link, struct session, link));
 }
 
+/* The kernel gives the lowest free number, so that a high one says how many are in use. The rest is left to deliveries,
+ * the spool and the administrator: a client that hears 421 is better off than one that is not accepted. */
+static int
+descriptors_for_clients(void)
+{
+	struct rlimit r;
+	rlim_t rest;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > INT_MAX)
+		return INT_MAX;
+	rest = r.rlim_cur / 8;
+	return (int)(r.rlim_cur - (rest < DESCRIPTORS_KEPT ? rest : DESCRIPTORS_KEPT));
+}
+
 struct smtp_server *
 smtp_server_new(const struct smtp_server_config *config)
 {
@@ -45,7 +64,8 @@ smtp_server_new(const struct smtp_server_config *config)
 	unsigned i;
 
 	server->config = *config;
-	server->clients = clients_new(config->settings->limits.sessions_per_client);
+	server->clients = clients_new();
+	server->descriptors = descriptors_for_clients();
 	for (i = 0; i < config->loop_count; i++) {
 		check(loop_index(config->loops[i]) == i);
 		server->home[i].server = server;
@@ -116,13 +136,23 @@ server_scratch_give(struct server_loop *home, struct scratch **scratch)
 	home->pooled++;
 }
 
-bool
-server_client_enters(struct server_loop *home, const struct addr *client)
+const char *
+server_client_enters(const struct smtp_listener *l, const struct addr *client, bool told)
 {
-	if (clients_enter(home->server->clients, client))
-		return true;
-	counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
-	return false;
+	const struct settings *settings = l->snapshot;
+	bool trusted = settings_may_relay(settings, client) && (told || !settings_is_proxy(settings, client));
+
+	switch (clients_enter(l->server->clients, &settings->limits, client, trusted)) {
+	case CLIENTS_IN:
+		return NULL;
+	case CLIENTS_SESSIONS:
+		counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
+		return "too many sessions from your address";
+	case CLIENTS_RATE:
+		break;
+	}
+	counter_add(COUNTER_SESSIONS_REFUSED_RATE, 1);
+	return "too many connections or errors from your address, try again later";
 }
 
 void
@@ -132,12 +162,6 @@ server_session_ended(struct server_loop *home, const struct addr *peer)
 		clients_leave(home->server->clients, peer);
 	atomic_fetch_sub(&home->server->sessions, 1);
 	counter_sub(COUNTER_SESSIONS_OPEN, 1);
-}
-
-void
-smtp_server_apply(struct smtp_server *server, const struct settings *settings)
-{
-	clients_set_limit(server->clients, settings->limits.sessions_per_client);
 }
 
 struct smtp_listener *
@@ -196,26 +220,44 @@ refuse(int fd, const struct addr *peer, const struct smtp_listener *l, const cha
 	log_end(&r);
 }
 
-/* Is there room for one more session of CLIENT? It is counted then. Who comes through a proxy is not known yet. */
-static bool
-admit(int fd, const struct addr *client, bool proxied, struct smtp_listener *l)
+/* Why there is no room for one more session of CLIENT, by the server's own measure; NULL: there is. */
+static const char *
+no_room(int fd, const struct smtp_listener *l, const char **enhanced)
 {
 	struct smtp_server *server = l->server;
 	const struct limit_settings *limits = &l->snapshot->limits;
 
-	if (server->draining) {
-		refuse(fd, client, l, "4.3.2", "is shutting down, try again later");
-		return false;
+	*enhanced = "4.3.2";
+	if (server->draining)
+		return "is shutting down, try again later";
+	if (fd >= server->descriptors) {
+		counter_add(COUNTER_SESSIONS_REFUSED_DESCRIPTORS, 1);
+		return "too busy, try again later";
 	}
-	if (atomic_fetch_add(&server->sessions, 1) >= limits->sessions && limits->sessions != 0) {
-		atomic_fetch_sub(&server->sessions, 1);
+	*enhanced = "4.7.0";
+	if (!clients_take_all(server->clients, limits, RATE_CONNECTIONS)) {
+		counter_add(COUNTER_SESSIONS_REFUSED_RATE, 1);
+		return "too many connections, try again later";
+	}
+	return NULL;
+}
+
+/* The session is counted then. Who comes through a proxy is not known yet. */
+static bool
+admit(int fd, const struct addr *client, bool proxied, struct smtp_listener *l)
+{
+	struct smtp_server *server = l->server;
+	uint32_t most = l->snapshot->limits.sessions;
+	const char *enhanced, *why = no_room(fd, l, &enhanced);
+
+	if (why == NULL && atomic_fetch_add(&server->sessions, 1) >= most && most != 0) {
 		counter_add(COUNTER_SESSIONS_REFUSED_LIMIT, 1);
-		refuse(fd, client, l, "4.7.0", "too many sessions, try again later");
-		return false;
-	}
-	if (!proxied && !server_client_enters(&server->home[loop_index(loop_current())], client)) {
 		atomic_fetch_sub(&server->sessions, 1);
-		refuse(fd, client, l, "4.7.0", "too many sessions from your address");
+		why = "too many sessions, try again later";
+	} else if (why == NULL && !proxied && (why = server_client_enters(l, client, false)) != NULL)
+		atomic_fetch_sub(&server->sessions, 1);
+	if (why != NULL) {
+		refuse(fd, client, l, enhanced, why);
 		return false;
 	}
 	counter_add(COUNTER_SESSIONS_ACCEPTED, 1);

@@ -48,9 +48,6 @@ void smtp_server_free(struct smtp_server **server);
  * loop that shall own FD; takes FD. Over a limit the client gets 421 at once, without a session. */
 extern const struct listener_owner smtp_listener_owner;
 
-/* Any thread: what counts for the whole server follows SETTINGS from now on; the rest comes with the listeners. */
-void smtp_server_apply(struct smtp_server *server, const struct settings *settings);
-
 /* Any thread: takes no new mail. Idle sessions get 421 4.3.2 and are closed, transactions under way may end first;
  * new connections get 421. smtp_server_sessions() tells when all are gone. */
 void smtp_server_drain(struct smtp_server *server);
