@@ -113,6 +113,7 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 	w->server = smtp_server_new(&smtp);
 	delivery_new(&w->delivery, &delivery);
 	control.smtp = w->server;
+	control.tls = w->config->credentials.server;
 	control.delivery = w->delivery;
 	if (control_start(&w->control, &control, err) < 0)
 		return -1;

@@ -124,7 +124,7 @@ arm(struct io *io)
 bool
 io_pending(const struct io *io)
 {
-	return io->ssl != NULL && SSL_pending(io->ssl) > 0;
+	return io->ssl != NULL && (SSL_pending(io->ssl) > 0 || (!io->tls_drained && SSL_has_pending(io->ssl)));
 }
 
 void
@@ -136,6 +136,17 @@ io_idle(struct io *io, void (*fn)(struct io *, bool), uint64_t deadline)
 	arm(io);
 	if (io_pending(io))
 		event_active(&io->rd, EV_READ, 0);
+}
+
+void
+io_pause(struct io *io, void (*fn)(struct io *, bool), uint64_t deadline)
+{
+	check(io->on_idle == NULL && io->reader == NULL);
+	io->on_idle = fn;
+	timer_set(&io->timer, deadline);
+	if (io->armed)
+		event_del(&io->rd);
+	io->armed = false;
 }
 
 void
@@ -176,6 +187,7 @@ tls_recv(struct io *io, void *p, size_t n)
 	ERR_clear_error();
 	errno = 0;
 	rc = SSL_read(io->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);
+	io->tls_drained = rc <= 0;
 	if (rc > 0)
 		return rc;
 	e = tls_errno(io, rc);

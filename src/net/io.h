@@ -33,6 +33,7 @@ struct io {
 	bool armed;    /* rd is added */
 	bool broken;   /* an error was seen: nothing more can be sent */
 	bool tls_want_write;
+	bool tls_drained; /* what TLS has read ahead is less than a record */
 };
 
 /* Takes FD (made non-blocking by the caller, as accept4(SOCK_NONBLOCK) does). */
@@ -44,6 +45,9 @@ void io_close(struct io *io);
 /* Makes the stream idle: FN runs once on the loop's stack, in a moment when bytes can be read (timed_out false)
  * or after DEADLINE. It does what it likes, usually task_start(). Bytes TLS holds already count as readable. */
 void io_idle(struct io *io, void (*fn)(struct io *io, bool timed_out), uint64_t deadline);
+
+/* As io_idle(), but bytes that come do not end it: FN runs after DEADLINE, with timed_out true. */
+void io_pause(struct io *io, void (*fn)(struct io *io, bool timed_out), uint64_t deadline);
 
 /* Takes the stream out of the idle state without FN being called. */
 void io_busy(struct io *io);
@@ -101,7 +105,7 @@ int io_tls_bits(const struct io *io);
 /* The certificate the peer showed, or NULL; the caller frees it. */
 struct tls_peer *io_tls_peer(const struct io *io);
 
-/* True when TLS has decrypted bytes that io_recv() would return at once. */
+/* True when TLS may have bytes that io_recv() would return at once, though the socket has none. */
 bool io_pending(const struct io *io);
 
 #endif
