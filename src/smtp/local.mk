@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
 	src/smtp/clients.c src/smtp/clients.h \
+	src/smtp/cmd_bdat.c \
 	src/smtp/cmd_data.c \
 	src/smtp/cmd_helo.c \
 	src/smtp/cmd_mail.c \
