@@ -5,6 +5,7 @@
 
 static const struct admin_command *const commands[] = {
 	&status_command,
+	&tls_list_command,
 	&queue_list_command,
 	&queue_count_command,
 	&queue_shape_command,
@@ -16,6 +17,7 @@ static const struct admin_command *const commands[] = {
 	&queue_release_command,
 	&queue_bounce_command,
 	&queue_drop_command,
+	&route_test_command,
 };
 
 const struct admin_command *

@@ -2,6 +2,7 @@
 #include "delivery/bounce.h"
 
 #include "delivery/errand.h"
+#include "delivery/routing.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "mail/datastream.h"
@@ -170,6 +171,7 @@ bounce_new(struct errand *a, bool delays, int64_t now, int64_t retry_until)
 		.count = collect(a, delays, now, rcpt, &failed),
 	};
 	const struct route_settings *route;
+	char key[SETTINGS_KEY_TEXT];
 	struct message *report;
 
 	if (dsn.count == 0)
@@ -178,12 +180,12 @@ bounce_new(struct errand *a, bool delays, int64_t now, int64_t retry_until)
 		dropped(a, failed, "null sender");
 		return NULL;
 	}
-	route = settings_route(s, "", m->sender);
+	route = routing_of_report(s, m->sender);
 	if (route == NULL) {
 		dropped(a, failed, "no route to the sender");
 		return NULL;
 	}
-	report = make(a, &dsn, route->key);
+	report = make(a, &dsn, settings_key(route, m->sender, key));
 	made(a, report->id, &dsn, failed, delays);
 	return report;
 }

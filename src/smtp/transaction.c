@@ -12,6 +12,7 @@
 #include "spool/message.h"
 #include "spool/spool.h"
 #include "smtp/content.h"
+#include "smtp/server.h"
 #include "smtp/session.h"
 
 #include <stdlib.h>
@@ -34,6 +35,8 @@ mail_transaction_begin(struct session *s, const struct address *sender, const st
 	m->sender = arena_strndup(m->arena, sender->text, sender->len);
 	m->client = arena_strdup(m->arena, addr_ip_text(&s->peer, text));
 	m->helo = s->helo != NULL ? arena_strdup(m->arena, s->helo) : NULL;
+	if (session_settings(s)->routes_by_listener)
+		m->listener = arena_strdup(m->arena, s->listener->settings->name);
 	m->login = s->login != NULL ? arena_strdup(m->arena, s->login) : NULL;
 	if (params->body == BODY_8BITMIME)
 		m->flags |= MESSAGE_8BITMIME;
@@ -100,6 +103,7 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
     const struct rcpt_params *params)
 {
 	struct message *m = tx->m;
+	char key[SETTINGS_KEY_TEXT];
 	struct recipient *r;
 
 	if (m->rcpt_count == tx->rcpt_room) {
@@ -112,7 +116,7 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
 	r = &m->rcpt[m->rcpt_count++];
 	memset(r, 0, sizeof *r);
 	r->address = arena_strdup(m->arena, address);
-	r->group = message_group(m, route->key);
+	r->group = message_group(m, settings_key(route, address, key));
 	r->notify = params->notify;
 	if (params->orcpt != NULL)
 		r->orcpt = arena_strndup(m->arena, params->orcpt, params->orcpt_len);

@@ -56,6 +56,7 @@ struct message {
 	const char *client;    /* numeric address of the client, for logs and reports; NULL: made here */
 	const char *helo;
 	const char *login;     /* who authenticated; NULL: nobody did */
+	const char *listener;  /* it came in by, kept only where routes match on it; or NULL */
 	struct recipient *rcpt;
 	uint32_t rcpt_count;
 	const char **group;    /* next-hop keys, opaque to the spool */
@@ -88,8 +89,11 @@ void message_charge_rest(struct message *m, struct message_budget *budget);
 /* Index of the group with this KEY, added where missing. */
 uint16_t message_group(struct message *m, const char *key);
 
+/* The size of the piece that message_room() makes when WANT bytes are asked for. */
+size_t message_piece(size_t want);
+
 /* Room to receive content into: at least one byte, at most *ROOM; then tell how many were filled. New pieces are
- * of WANT bytes. */
+ * of message_piece(WANT) bytes. */
 char *message_room(struct message *m, size_t want, size_t *room);
 void message_filled(struct message *m, size_t n);
 void message_append(struct message *m, const void *p, size_t n);

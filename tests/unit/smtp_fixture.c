@@ -33,12 +33,11 @@ settings_is_ours(const struct settings *s, const char *domain)
 }
 
 const struct route_settings *
-settings_route(const struct settings *s, const char *sender, const char *address)
+settings_route(const struct settings *s, const struct route_query *q)
 {
-	(void)sender;
-	if (settings_is_ours(s, address_domain(address)))
+	if (settings_is_ours(s, address_domain(q->recipient)))
 		return &ours;
-	return str_ieq(address_domain(address), "example.org") ? &routed : NULL;
+	return str_ieq(address_domain(q->recipient), "example.org") ? &routed : NULL;
 }
 
 bool
@@ -102,14 +101,9 @@ find_blob(const struct message *m)
 static void
 take_chunks(struct message *m, struct buf *out)
 {
-	struct chunk *c, *next;
-
-	for (c = m->first; c != NULL; c = next) {
-		next = c->next;
+	for (const struct chunk *c = m->first; c != NULL; c = c->next)
 		buf_add(out, c->data, c->len);
-		free(c);
-	}
-	m->first = m->last = NULL;
+	message_release(m);
 }
 
 int
