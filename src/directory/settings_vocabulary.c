@@ -2,6 +2,7 @@
 /* All words of the configuration, with their prose: the parser, tmail.conf(5) and the sample are made from this. */
 #include "directory/settings.h"
 #include "directory/settings_dns.h"
+#include "directory/settings_source.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
 
@@ -20,6 +21,7 @@ HEAD_FITS(limit_settings);
 HEAD_FITS(admin_settings);
 HEAD_FITS(log_settings);
 HEAD_FITS(route_settings);
+HEAD_FITS(source_settings);
 HEAD_FITS(queue_settings);
 HEAD_FITS(delivery_settings);
 
@@ -131,12 +133,24 @@ static const struct option tls_options[] = {
 
 #define LIMIT(field) .offset = offsetof(struct limit_settings, field)
 
+/* So many at once, and then one after the other at that pace. */
+#define RATE(text, which, what, beyond, all, client) \
+	{ .name = text, .type = &option_rate, LIMIT(rate[which]), .min = 1, .max = UINT32_MAX, \
+	  .fallback_help = "any", .example = all, \
+	  .help = what " of all clients together. So many are taken at once and then as many as the rate " \
+		  "gives back; more are " beyond "." }, \
+	{ .name = text "_per_client", .type = &option_rate, LIMIT(rate_per_client[which]), .min = 1, \
+	  .max = UINT32_MAX, .fallback_help = "any", .example = client, \
+	  .help = what " of one client: an IPv4 address, or a /64 network of IPv6. More are " beyond ". It does not " \
+		  "hold for those who may relay." }
+
 static const struct option limit_options[] = {
 	{ .name = "sessions", .type = &option_integer, LIMIT(sessions), .min = 1, .max = 1000000, .fallback = "20000",
 	  .help = "SMTP sessions at the same time. Further connections are answered 421." },
 	{ .name = "sessions_per_client", .type = &option_integer, LIMIT(sessions_per_client), .min = 1, .max = 1000000,
 	  .fallback = "500",
-	  .help = "SMTP sessions at the same time from one address. Further ones are answered 421." },
+	  .help = "SMTP sessions at the same time from one client: an IPv4 address, or a /64 network of IPv6. "
+		  "Further ones are answered 421." },
 	{ .name = "tasks", .type = &option_integer, LIMIT(tasks), .min = 100, .max = 30000,
 	  .fallback_help = "16000 divided by threads", .example = "8000",
 	  .help = "What one loop does at the same time besides keeping idle sessions: messages being received or "
@@ -147,6 +161,15 @@ static const struct option limit_options[] = {
 		  "transaction. RFC 5321 wants 100 at least." },
 	{ .name = "errors", .type = &option_integer, LIMIT(errors), .min = 1, .max = 100000, .fallback = "100",
 	  .help = "Replies 4xx and 5xx in one session, then 421 ends it." },
+	{ .name = "tarpit", .type = &option_duration, LIMIT(tarpit), .max = 60, .fallback = "0s",
+	  .help = "How long each reply 4xx or 5xx is held back once a session had tarpit_after of them: guessing "
+		  "addresses becomes slow. 0s is not at all." },
+	{ .name = "tarpit_after", .type = &option_integer, LIMIT(tarpit_after), .min = 1, .max = 100000,
+	  .fallback = "10", .help = "Errors of a session before tarpit holds." },
+	RATE("connection_rate", 0, "Connections", "answered 421", "600/min", "60/min"),
+	RATE("message_rate", 1, "Messages begun with MAIL", "answered 450 4.7.1", "10000/min", "100/min"),
+	RATE("error_rate", 2, "Replies 4xx and 5xx", "answered with 421 and the end of the session, and so are new "
+		"connections of the client", "1000/min", "30/min"),
 	{ .name = "messages_per_session", .type = &option_integer, LIMIT(messages_per_session), .min = 0,
 	  .max = 1000000,
 	  .fallback = "0", .help = "Messages in one session, then 421 ends it. 0 is any number." },
@@ -230,7 +253,10 @@ static const struct option_word recipient_words[] = {
 	{ .name = "tls", .type = &option_enum, ROUTE(tls), .words = route_tls, .fallback = "optional", \
 	  .help = "Whether mail is delivered over TLS." }, \
 	{ .name = "connections", .type = &option_integer, ROUTE(connections), .min = 1, .max = 1000, .fallback = "20", \
-	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }
+	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }, \
+	{ .name = "source", .type = &option_string, ROUTE(source_name), \
+	  .fallback_help = "the system chooses the address", .example = "name", \
+	  .help = "The source { } whose addresses connections are made from." }
 
 #define NEXT_HOP_HELP \
 	"Host names or numeric addresses, with their port if it is not 25; mx:NAME, the mail exchangers of a domain; " \
@@ -250,7 +276,6 @@ static const struct option domain_options[] = {
 	  .help = "Which recipients exist." },
 	{ .name = "pipeline", .flags = OPTION_LATER },
 	{ .name = "login", .flags = OPTION_LATER },
-	{ .name = "source", .flags = OPTION_LATER },
 	{ 0 },
 };
 
@@ -281,7 +306,6 @@ static const struct option route_options[] = {
 	  .help = "Where this mail goes. " NEXT_HOP_HELP },
 	DELIVERY_OPTIONS,
 	{ .name = "login", .flags = OPTION_LATER },
-	{ .name = "source", .flags = OPTION_LATER },
 	{ 0 },
 };
 
@@ -490,6 +514,10 @@ static const struct option_block root_blocks[] = {
 	  .title = "name",
 	  .help = "Somebody known by network: trusted to relay, as those in relay_from are, with senders and a group of "
 		  "its own." },
+	{ .name = "source", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = settings_source_options, ROOT(source),
+	  .count_offset = offsetof(struct settings, source_count), .size = sizeof(struct source_settings),
+	  .verify = settings_source_verify, .title = "name",
+	  .help = "Addresses of this machine that mail leaves from, for the routes and domains that name it." },
 	{ .name = "limits", .options = limit_options, ROOT(limits),
 	  .help = "Limits on sessions and messages." },
 	{ .name = "queue", .options = queue_options, ROOT(queue), .verify = verify_queue,
@@ -505,7 +533,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "auth", .flags = BLOCK_LATER },
 	{ .name = "policy", .flags = BLOCK_LATER },
 	{ .name = "destination", .flags = BLOCK_LATER },
-	{ .name = "source", .flags = BLOCK_LATER },
 	{ .name = "secret", .flags = BLOCK_LATER },
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },
