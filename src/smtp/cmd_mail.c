@@ -4,6 +4,7 @@
 #include "util/log.h"
 #include "directory/settings.h"
 #include "spool/spool.h"
+#include "smtp/defence.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
@@ -38,7 +39,7 @@ mail_parse(struct session *s, struct call *call)
 		return refused(s, 501, "5.1.7", why);
 	path += used;
 	n -= (size_t)used;
-	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME | OFFER_DSN, &call->params.mail, &error) < 0)
+	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME | OFFER_BINARYMIME | OFFER_DSN, &call->params.mail, &error) < 0)
 		return refused(s, error.code, error.enhanced, error.text);
 	return 0;
 }
@@ -72,6 +73,8 @@ admitted(struct session *s, const struct mail_params *params)
 		counter_add(COUNTER_MESSAGES_REFUSED_SIZE, 1);
 		return refused(s, 552, "5.3.4", "message is larger than allowed here");
 	}
+	if (!defence_message(s))
+		return -1;
 	if (spool_admit(session_spool(s), declared, &err) < 0) {
 		counter_add(COUNTER_MESSAGES_REFUSED_SPACE, 1);
 		log_event(LOG_DEBUG, "no_room", "%s", err.text);

@@ -2,6 +2,7 @@
 libtmail_la_SOURCES += \
 	src/smtp/arrival.c src/smtp/arrival.h \
 	src/smtp/clients.c src/smtp/clients.h \
+	src/smtp/cmd_bdat.c \
 	src/smtp/cmd_data.c \
 	src/smtp/cmd_helo.c \
 	src/smtp/cmd_mail.c \
@@ -10,6 +11,7 @@ libtmail_la_SOURCES += \
 	src/smtp/cmd_starttls.c \
 	src/smtp/cmd_xclient.c \
 	src/smtp/content.c src/smtp/content.h \
+	src/smtp/defence.c src/smtp/defence.h \
 	src/smtp/identity.c src/smtp/identity.h \
 	src/smtp/input.c src/smtp/input.h \
 	src/smtp/server.c src/smtp/server.h \
