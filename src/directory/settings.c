@@ -137,6 +137,7 @@ check_whole(struct settings *s, const struct option_context *c)
 	check_listeners(s, c);
 	settle_listeners(s, c);
 	settle_defaults(s, c);
+	settings_settle_auth(s, c);
 	if (s->route_count == 0 && !c->partial)
 		conf_error(c->errors, &nowhere, "no mail would be accepted: a domain is missing, as in %s",
 		    "domain example.com { next_hop = { \"10.0.0.5:25\" } }");
@@ -192,6 +193,7 @@ settings_free(struct settings **s)
 		return;
 	arena = (*s)->arena;
 	route_index_fini((*s)->index);
+	map_fini(&(*s)->users);
 	arena_free(&arena);
 	*s = NULL;
 }

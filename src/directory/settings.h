@@ -4,6 +4,7 @@
 #ifndef TMAIL_DIRECTORY_SETTINGS_H
 #define TMAIL_DIRECTORY_SETTINGS_H
 
+#include "directory/settings_auth.h"
 #include "net/addr.h"
 #include "util/conf.h"
 #include "util/err.h"
@@ -30,6 +31,8 @@ struct listener_settings {
 	struct addr *address;
 	unsigned address_count;
 	enum tls_mode tls; /* none, optional (the default where a certificate is set), required, implicit */
+	enum auth_mode auth;
+	enum sender_match sender_match; /* of clients that have logged in */
 };
 
 struct tls_settings {
@@ -91,6 +94,8 @@ struct route_settings {
 	enum tls_mode tls;         /* none, optional (default), required */
 	unsigned connections;      /* at most, to each next hop; default 20 */
 	enum recipient_check recipients; /* of a `domain` */
+	const char *secret_name;   /* `login`: how we log in there; NULL: we do not */
+	const struct secret_settings *secret;
 };
 
 struct queue_settings {
@@ -149,6 +154,12 @@ struct settings {
 	unsigned route_count;
 	struct queue_settings queue;
 	struct delivery_settings delivery;
+	struct auth_settings auth;
+	struct user_settings *auth_user; /* those who may log in */
+	unsigned auth_user_count;
+	struct map users;      /* the same by login, for settings_user() */
+	struct secret_settings *secret;
+	unsigned secret_count;
 	struct route_index *index; /* for settings_route() */
 	struct arena *arena;   /* everything above */
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
 	src/mail/address.c src/mail/address.h \
+	src/mail/authline.c src/mail/authline.h \
 	src/mail/command.c src/mail/command.h \
 	src/mail/datastream.c src/mail/datastream.h \
 	src/mail/dsn.c src/mail/dsn.h \
@@ -8,5 +9,7 @@ libtmail_la_SOURCES += \
 	src/mail/mime.c src/mail/mime.h \
 	src/mail/params.c src/mail/params.h \
 	src/mail/reply.c src/mail/reply.h \
+	src/mail/sasl.c src/mail/sasl.h \
+	src/mail/scram.c src/mail/scram.h \
 	src/mail/trace.c src/mail/trace.h \
 	src/mail/utf8.c src/mail/utf8.h

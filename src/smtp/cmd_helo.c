@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "util/buf.h"
 #include "util/check.h"
 #include "util/str.h"
 #include "directory/settings.h"
@@ -56,8 +57,12 @@ ehlo_act(struct session *s, struct call *call)
 {
 	const struct settings *settings = session_settings(s);
 
+	struct buf auth = { 0 };
+
 	greeted(s, call, true);
-	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nENHANCEDSTATUSCODES%s\nHELP",
+	auth_add_offer(s, &auth);
+	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nENHANCEDSTATUSCODES%s%s\nHELP",
 	    settings->hostname, (unsigned long long)settings->limits.message_size,
-	    session_offers_tls(s) ? "\nSTARTTLS" : "");
+	    session_offers_tls(s) ? "\nSTARTTLS" : "", buf_str(&auth));
+	buf_fini(&auth);
 }

@@ -4,6 +4,7 @@
 #include "util/log.h"
 #include "directory/settings.h"
 #include "spool/spool.h"
+#include "smtp/auth.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
@@ -36,7 +37,7 @@ mail_parse(struct session *s, struct call *call)
 		return refused(s, 501, "5.1.7", why);
 	path += used;
 	n -= (size_t)used;
-	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME, &call->params.mail, &error) < 0)
+	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME | (io_is_tls(&s->io) && session_offers_auth(s) ? OFFER_AUTH : 0), &call->params.mail, &error) < 0)
 		return refused(s, error.code, error.enhanced, error.text);
 	return 0;
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
+	src/smtp/auth.c src/smtp/auth.h \
 	src/smtp/clients.c src/smtp/clients.h \
+	src/smtp/cmd_auth.c \
 	src/smtp/cmd_data.c \
 	src/smtp/cmd_helo.c \
 	src/smtp/cmd_mail.c \
@@ -8,6 +10,8 @@ libtmail_la_SOURCES += \
 	src/smtp/cmd_rcpt.c \
 	src/smtp/cmd_starttls.c \
 	src/smtp/content.c src/smtp/content.h \
+	src/smtp/dovecot.c src/smtp/dovecot.h \
+	src/smtp/lockout.c src/smtp/lockout.h \
 	src/smtp/input.c src/smtp/input.h \
 	src/smtp/server.c src/smtp/server.h \
 	src/smtp/server_private.h \

@@ -99,6 +99,7 @@ session_free(struct session *s)
 	server_session_ended(s->home, &s->peer);
 	input_fini(&s->in);
 	free(s->helo);
+	auth_exchange_free(&s->auth);
 	free(s->login);
 	free(s);
 }
@@ -147,6 +148,7 @@ finish(struct session *s)
 		return;
 	}
 	mail_transaction_end(&s->tx);
+	auth_exchange_free(&s->auth);
 	input_fini(&s->in);
 	s->state = SESSION_LINGER;
 	s->deadline = loop_now(s->home->loop) + SESSION_LINGER_MS;
@@ -293,10 +295,16 @@ next_command(struct session *s)
 	case INPUT_MORE:
 		return false;
 	case INPUT_LINE:
-		verbs_run(s, line, n);
+		if (s->auth != NULL)
+			auth_answer(s, line, n);
+		else
+			verbs_run(s, line, n);
 		break;
 	case INPUT_TOO_LONG:
-		session_reply(s, 500, "5.5.2", "line too long");
+		if (s->auth != NULL)
+			auth_line_too_long(s);
+		else
+			session_reply(s, 500, "5.5.2", "line too long");
 		break;
 	case INPUT_BARE_LF:
 		session_close(s, 500, "5.5.2", "lines end with CR LF, not with LF alone");

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct auth_exchange;
 struct call;
 struct log_record;
 struct server_loop;
@@ -68,6 +69,7 @@ struct session {
 	struct input in;
 	struct mail_transaction tx;
 	char *helo;               /* what the client called itself; NULL: not greeted yet */
+	struct auth_exchange *auth; /* AUTH is under way: the next line answers a challenge */
 	char *login;              /* who authenticated; NULL: nobody did. Kept over RSET and EHLO (RFC 4954 4) */
 	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
 	struct addr peer;

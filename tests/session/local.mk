@@ -10,6 +10,7 @@ EXTRA_DIST += tests/session/faults.py
 EXTRA_DIST += tests/session/load.py
 EXTRA_DIST += tests/session/postfix.py
 EXTRA_DIST += tests/session/certificates.py
+EXTRA_DIST += tests/session/test_auth.py
 EXTRA_DIST += tests/session/test_cli_queue.py
 EXTRA_DIST += tests/session/test_cli_status.py
 EXTRA_DIST += tests/session/test_configuration.py

@@ -106,3 +106,7 @@ tests_unit_test_spool_memory_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_spool_threads
 tests_unit_test_spool_threads_SOURCES = tests/unit/test_spool_threads.c tests/unit/spool_rig.c tests/unit/spool_rig.h $(simdisk)
 tests_unit_test_spool_threads_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_sasl
+tests_unit_test_sasl_SOURCES = tests/unit/test_sasl.c
+tests_unit_test_sasl_LDADD = $(unit_libs)
