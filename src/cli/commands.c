@@ -20,6 +20,7 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_user_hash,
 	&cmd_lockout_list,
 	&cmd_lockout_clear,
+	&cmd_route_test,
 	&cmd_help,
 	NULL,
 };
@@ -33,6 +34,9 @@ const struct cli_noun cli_nouns[] = {
 	    "Users stand in the configuration, in user blocks; see tmail.conf(5)." },
 	{ "lockout", "addresses and logins that failed to log in too often",
 	    "The rule is auth { lockout } in tmail.conf(5). Counts are kept in memory: a restart forgets them." },
+	{ "route", "where mail goes, and by which rule",
+	    "A recipient takes one route: that of the domain or route block of the configuration that matches it most "
+	    "exactly. tmail.conf(5) has the order." },
 	{ 0 },
 };
 

@@ -18,6 +18,7 @@ static const struct admin_command *const commands[] = {
 	&queue_drop_command,
 	&lockout_list_command,
 	&lockout_clear_command,
+	&route_test_command,
 };
 
 const struct admin_command *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* All words of the configuration, with their prose: the parser, tmail.conf(5) and the sample are made from this. */
 #include "directory/settings.h"
+#include "directory/settings_dns.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
 
@@ -13,6 +14,7 @@
 	    offsetof(struct type, name) == offsetof(struct option_head, name), #type " begins with an option_head")
 
 HEAD_FITS(listener_settings);
+HEAD_FITS(client_settings);
 HEAD_FITS(tls_settings);
 HEAD_FITS(limit_settings);
 HEAD_FITS(admin_settings);
@@ -56,6 +58,20 @@ static const struct option_word sender_match_words[] = {
 	{ 0 },
 };
 
+static const struct option_word early_words[] = {
+	{ "refuse", EARLY_REFUSE, false, "It gets 554 and is let go." },
+	{ "accept", EARLY_ACCEPT, false, "It is served." },
+	{ 0 },
+};
+
+static const struct option_word relay_words[] = {
+	{ "any", RELAY_ANY, false, "Everybody reaches the recipients of a domain { }; those who may relay reach more." },
+	{ "only", RELAY_ONLY, false, "Only those who may relay get a recipient accepted; others 550 5.7.1." },
+	{ 0 },
+};
+
+#define LISTENER(field) .offset = offsetof(struct listener_settings, field)
+
 static const struct option listener_options[] = {
 	{ .name = "address", .type = &type_address, .flags = OPTION_LIST | OPTION_REQUIRED,
 	  .offset = offsetof(struct listener_settings, address),
@@ -72,10 +88,31 @@ static const struct option listener_options[] = {
 	  .words = sender_match_words, .fallback = "both",
 	  .help = "Which senders of a client that has logged in have to belong to its login: see address in user. The "
 		  "null sender belongs to everybody." },
-	{ .name = "proxy", .flags = OPTION_LATER },
-	{ .name = "xclient", .flags = OPTION_LATER },
-	{ .name = "xclient_login", .flags = OPTION_LATER },
-	{ .name = "relay", .flags = OPTION_LATER },
+	{ .name = "proxy", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(proxy),
+	  .count_offset = offsetof(struct listener_settings, proxy_count), .fallback_help = "nobody",
+	  .example = "192.0.2.10, 192.0.2.11",
+	  .help = "Proxies in front of the gateway, as HAProxy with send-proxy or send-proxy-v2. A connection from "
+		  "them has to begin, within 5 seconds, with a header of the PROXY protocol, version 1 or 2, and the "
+		  "address in it is the client's; without one it is closed. On no listener is the address of such a "
+		  "proxy itself ever found in relay_from or xclient." },
+	{ .name = "xclient", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(xclient),
+	  .count_offset = offsetof(struct listener_settings, xclient_count), .fallback_help = "nobody",
+	  .example = "192.0.2.12",
+	  .help = "Clients that may say who the client is they speak for: with XCLIENT, which is believed for "
+		  "everything, relay_from included, and with XFORWARD, which is logged." },
+	{ .name = "xclient_login", .type = &option_bool, LISTENER(xclient_login), .fallback = "no",
+	  .help = "Whether the LOGIN of XCLIENT is believed: its mail is that of a client who has logged in." },
+	{ .name = "greet_delay", .type = &option_duration, LISTENER(greet_delay), .max = 60, .fallback = "0s",
+	  .help = "How long a client waits for the greeting. RFC 5321 has a client be silent until then, and until "
+		  "the reply to EHLO offers PIPELINING; many senders of spam are not. With 0s the greeting comes at "
+		  "once and nobody is looked at, which costs nothing and delays nobody." },
+	{ .name = "early_talkers", .type = &option_enum, LISTENER(early_talkers), .words = early_words,
+	  .fallback = "refuse",
+	  .help = "What becomes of a client that speaks before its turn, on a listener with a greet_delay. Either way "
+		  "it is logged and counted." },
+	{ .name = "relay", .type = &option_enum, .offset = offsetof(struct listener_settings, relay),
+	  .words = relay_words, .fallback = "any",
+	  .help = "Whose recipients are accepted. Clients in relay_from and of a client { } may relay." },
 	{ .name = "inbound", .flags = OPTION_LATER },
 	{ .name = "outbound", .flags = OPTION_LATER },
 	{ 0 },
@@ -208,9 +245,9 @@ static const struct option_word recipient_words[] = {
 		  "While the log-in fails, mail waits." }
 
 #define NEXT_HOP_HELP \
-	"Numeric addresses, with their port if it is not 25, or unix:/path; with lmtp: before it, servers that speak " \
-	"LMTP. In the same quotes may follow backup, for one that is used only while no other is alive, and weight=N, " \
-	"its share of the mail under round-robin."
+	"Host names or numeric addresses, with their port if it is not 25; mx:NAME, the mail exchangers of a domain; " \
+	"or unix:/path; with lmtp: before it, servers that speak LMTP. In the same quotes may follow backup, for one " \
+	"that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
 	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
@@ -238,7 +275,14 @@ static const struct option match_options[] = {
 	{ .name = "sender", .type = &type_sender, .flags = OPTION_LIST, ROUTE(sender), ROUTE_COUNT(sender_count),
 	  .fallback_help = "every sender", .example = "\"@example.com\", \"\"",
 	  .help = "Senders, written likewise; the empty text is the null sender of reports." },
-	{ .name = "group", .flags = OPTION_LATER },
+	{ .name = "login", .type = &option_string, .flags = OPTION_LIST, ROUTE(login), ROUTE_COUNT(login_count),
+	  .fallback_help = "everybody", .example = "newsletter", .help = "Names clients have logged in with." },
+	{ .name = "group", .type = &option_string, .flags = OPTION_LIST, ROUTE(group), ROUTE_COUNT(group_count),
+	  .fallback_help = "everybody", .example = "bulk",
+	  .help = "Groups, of the user who has logged in or of the client { }." },
+	{ .name = "listener", .type = &option_string, .flags = OPTION_LIST, ROUTE(listener),
+	  ROUTE_COUNT(listener_count), .fallback_help = "every listener", .example = "name",
+	  .help = "Names of listeners the mail came in by." },
 	{ .name = "direction", .flags = OPTION_LATER },
 	{ 0 },
 };
@@ -254,7 +298,24 @@ static const struct option route_options[] = {
 
 static const struct option_block route_blocks[] = {
 	{ .name = "match", .flags = BLOCK_INLINE, .options = match_options,
-	  .help = "Which mail the route is for; both have to match. Without it, all that nothing else matches." },
+	  .help = "Which mail the route is for; all that is named has to match. Without it, all that nothing else "
+		  "matches." },
+	{ 0 },
+};
+
+#define CLIENT(field) .offset = offsetof(struct client_settings, field)
+#define CLIENT_COUNT(field) .count_offset = offsetof(struct client_settings, field)
+
+static const struct option client_options[] = {
+	{ .name = "network", .type = &type_network, .flags = OPTION_LIST | OPTION_REQUIRED, CLIENT(network),
+	  CLIENT_COUNT(network_count), .example = "198.51.100.16/29, \"2001:db8:7::/48\"",
+	  .help = "Where it connects from. An address that is in networks of several clients belongs to the one with "
+		  "the longest prefix." },
+	{ .name = "sender", .type = &type_pattern, .flags = OPTION_LIST, CLIENT(sender), CLIENT_COUNT(sender_count),
+	  .fallback_help = "any sender", .example = "\"@example.com\", \"@.example.com\"",
+	  .help = "Senders it may use; others are answered 553 5.7.1. The null sender of reports is always allowed." },
+	{ .name = "group", .type = &option_string, CLIENT(group), .fallback_help = "none", .example = "bulk",
+	  .help = "A group that routes and policies may match." },
 	{ 0 },
 };
 
@@ -348,8 +409,7 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 	for (i = 0; i < r->hop_count; i++) {
 		all_backup = all_backup && r->hop[i].backup;
 		for (k = 0; k < i; k++)
-			if (r->hop[i].address.len == r->hop[k].address.len &&
-			    memcmp(&r->hop[i].address.u, &r->hop[k].address.u, r->hop[i].address.len) == 0)
+			if (next_hop_same(&r->hop[i], &r->hop[k]))
 				conf_error(c->errors, &r->place, "%s %s: the next hop '%s' is named twice", r->block,
 				    r->name, r->hop[i].text);
 	}
@@ -429,10 +489,16 @@ static const struct option_block root_blocks[] = {
 	{ .name = "route", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = route_options,
 	  .blocks = route_blocks, ROUTES,
 	  .verify = verify_route, .title = "name",
-	  .help = "Where other mail goes, from clients in relay_from. The most specific match counts: a "
+	  .help = "Where other mail goes, from those who may relay. The most specific match counts: a "
 		  "recipient's address, its domain, the longest parent domain; then the domain blocks; then "
-		  "routes without recipients. Among equals one that names the sender comes first, then the order "
-		  "of the file." },
+		  "routes without recipients. Among equals one that names the login comes first, then the one that "
+		  "names the sender more exactly (its address, its domain, the longest parent domain), then one that "
+		  "names the group, then the listener, then the order of the file. tmail route test shows it." },
+	{ .name = "client", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = client_options, ROOT(client),
+	  .count_offset = offsetof(struct settings, client_count), .size = sizeof(struct client_settings),
+	  .title = "name",
+	  .help = "Somebody known by network: trusted to relay, as those in relay_from are, with senders and a group of "
+		  "its own." },
 	{ .name = "limits", .options = limit_options, ROOT(limits),
 	  .help = "Limits on sessions and messages." },
 	{ .name = "queue", .options = queue_options, ROOT(queue), .verify = verify_queue,
@@ -449,9 +515,9 @@ static const struct option_block root_blocks[] = {
 	  .count_offset = offsetof(struct settings, secret_count), .size = sizeof(struct secret_settings),
 	  .verify = verify_secret, .title = "name",
 	  .help = "How we log in at a next hop: a domain or route names it by login." },
+	{ .name = "dns", .options = settings_dns_options, ROOT(dns), .help = "How names are resolved." },
 	{ .name = "admin", .options = admin_options, ROOT(admin), .help = "The socket for administration." },
 	{ .name = "log", .options = log_options, ROOT(log), .help = "The log: one line a decision, key=value." },
-	{ .name = "client", .flags = BLOCK_LATER },
 	{ .name = "pipeline", .flags = BLOCK_LATER },
 	{ .name = "filter", .flags = BLOCK_LATER },
 	{ .name = "policy", .flags = BLOCK_LATER },
@@ -460,7 +526,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },
 	{ .name = "test", .flags = BLOCK_LATER },
-	{ .name = "dns", .flags = BLOCK_LATER },
 	{ .name = "group", .flags = BLOCK_LATER },
 	{ .name = "quota", .flags = BLOCK_LATER },
 	{ .name = "node", .flags = BLOCK_LATER },

@@ -51,6 +51,9 @@ void io_busy(struct io *io);
 /* What is there now, without waiting: > 0 bytes, 0 end of stream, -1 with EAGAIN when nothing is there. */
 ssize_t io_recv(struct io *io, void *p, size_t n);
 
+/* As io_recv(), of a plain stream, and leaves the bytes there. */
+ssize_t io_peek(struct io *io, void *p, size_t n);
+
 /* In a task: waits for at least one byte. > 0, 0 at the end of stream, -1. */
 ssize_t io_read(struct io *io, void *p, size_t n, uint64_t deadline);
 
@@ -67,6 +70,19 @@ ssize_t io_send(struct io *io, const void *p, size_t n);
 
 /* In a task: a connection to TO, from FROM unless NULL. TCP_NODELAY is set. */
 int io_connect(struct io *io, const struct addr *to, const struct addr *from, uint64_t deadline, struct err *err);
+
+/* A place to connect to, and the address to come from (NULL: the system's choice). */
+struct io_target {
+	const struct addr *to, *from;
+};
+
+enum { IO_TARGETS_MAX = 16 };
+
+/* In a task: a connection to the first of COUNT targets that takes it, in their order: the next one is tried when
+ * those before have failed, or after STAGGER ms without an answer beside them (RFC 8305). *CHOSEN is its index. On
+ * failure ERR tells of all. */
+int io_connect_any(struct io *io, const struct io_target *target, unsigned count, uint64_t stagger, uint64_t deadline,
+    unsigned *chosen, struct err *err);
 
 /* In a task: the handshake. Bytes received in plain text must have been discarded by the caller before. */
 int io_tls_accept(struct io *io, struct tls_ctx *ctx, uint64_t deadline, struct err *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* AUTH (RFC 4954). The exchange that follows is state of the session, not a task: between a challenge and its answer the
- * session is as idle as between two commands, under the same deadline. */
+/* AUTH (RFC 4954). The exchange that follows is state of the session, not a task: between a challenge and its answer
+ * the session is as idle as between two commands, under the same deadline. */
 #include "util/base64.h"
 #include "util/check.h"
 #include "util/clock.h"
@@ -10,6 +10,7 @@
 #include "mail/sasl.h"
 #include "directory/settings.h"
 #include "smtp/auth.h"
+#include "smtp/identity.h"
 #include "smtp/lockout.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
@@ -75,7 +76,7 @@ accepted(struct session *s, struct auth_exchange *x, char *login)
 	counter_add(COUNTER_AUTH_ACCEPTED, 1);
 	free(s->login);
 	s->login = login;
-	s->may_relay = true;
+	identity_authorise(s);
 	lockout_succeeded(session_server(s)->lockout, &s->peer, login, clock_ms());
 	log_auth(s, x, "ok", NULL);
 	session_reply(s, 235, "2.7.0", "authenticated");
@@ -253,8 +254,8 @@ give_up(struct session *s, int code, const char *enhanced, const char *text)
 }
 
 /* Under TLS alone: who says a password in clear has lost it already. */
-static bool
-is_to_be_had(const struct session *s)
+bool
+auth_is_to_be_had(const struct session *s)
 {
 	return session_offers_auth(s) && io_is_tls(&s->io);
 }
@@ -262,7 +263,7 @@ is_to_be_had(const struct session *s)
 void
 auth_add_offer(struct session *s, struct buf *out)
 {
-	if (!is_to_be_had(s))
+	if (!auth_is_to_be_had(s))
 		return;
 	s->in.line_max = SASL_LINE_MAX + sizeof "AUTH SCRAM-SHA-256 \r\n";
 	if (s->login != NULL)

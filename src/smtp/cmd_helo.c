@@ -13,7 +13,7 @@ enum { HELO_MAX = 255 };
 
 /* RFC 5321 4.1.1.1: ehlo = "EHLO" SP ( Domain / address-literal ). Many hosts call themselves something that is
  * neither, but none needs more than these characters. */
-static bool
+bool
 helo_valid(const char *s, size_t n)
 {
 	size_t i;
@@ -61,8 +61,8 @@ ehlo_act(struct session *s, struct call *call)
 
 	greeted(s, call, true);
 	auth_add_offer(s, &auth);
-	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nENHANCEDSTATUSCODES%s%s\nHELP",
+	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nDSN\nENHANCEDSTATUSCODES%s%s%s\nHELP",
 	    settings->hostname, (unsigned long long)settings->limits.message_size,
-	    session_offers_tls(s) ? "\nSTARTTLS" : "", buf_str(&auth));
+	    session_offers_tls(s) ? "\nSTARTTLS" : "", xclient_offered(s), buf_str(&auth));
 	buf_fini(&auth);
 }

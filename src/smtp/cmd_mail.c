@@ -8,6 +8,8 @@
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
+#include <stdio.h>
+
 static int
 refused(struct session *s, int code, const char *enhanced, const char *text)
 {
@@ -22,6 +24,7 @@ mail_parse(struct session *s, struct call *call)
 {
 	struct params_error error;
 	const char *path, *why;
+	unsigned offers;
 	size_t n;
 	int used;
 
@@ -37,9 +40,23 @@ mail_parse(struct session *s, struct call *call)
 		return refused(s, 501, "5.1.7", why);
 	path += used;
 	n -= (size_t)used;
-	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME | (io_is_tls(&s->io) && session_offers_auth(s) ? OFFER_AUTH : 0), &call->params.mail, &error) < 0)
+	offers = OFFER_SIZE | OFFER_8BITMIME | OFFER_DSN | (auth_is_to_be_had(s) ? OFFER_AUTH : 0);
+	if (params_parse_mail(path, n, offers, &call->params.mail, &error) < 0)
 		return refused(s, error.code, error.enhanced, error.text);
 	return 0;
+}
+
+/* A `client` sends as itself. */
+static int
+may_send(struct session *s, const struct address *sender)
+{
+	const struct client_settings *client = session_client(s);
+	char text[ADDRESS_MAX + 1];
+
+	snprintf(text, sizeof text, "%.*s", (int)sender->len, sender->text);
+	if (client == NULL || client_may_send(client, text))
+		return 0;
+	return refused(s, 553, "5.7.1", "that sender is not yours to use");
 }
 
 static int
@@ -73,7 +90,7 @@ mail_act(struct session *s, struct call *call)
 		session_close(s, 421, "4.3.2", "%s is shutting down, try again later", session_settings(s)->hostname);
 		return;
 	}
-	if (admitted(s, &call->params.mail) < 0)
+	if (admitted(s, &call->params.mail) < 0 || may_send(s, &call->path) < 0)
 		return;
 	mail_transaction_begin(s, &call->path, &call->params.mail);
 	session_reply(s, 250, "2.1.0", "sender ok");

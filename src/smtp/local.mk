@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
 	src/smtp/auth.c src/smtp/auth.h \
+	src/smtp/arrival.c src/smtp/arrival.h \
 	src/smtp/clients.c src/smtp/clients.h \
 	src/smtp/cmd_auth.c \
 	src/smtp/cmd_data.c \
@@ -9,9 +10,11 @@ libtmail_la_SOURCES += \
 	src/smtp/cmd_misc.c \
 	src/smtp/cmd_rcpt.c \
 	src/smtp/cmd_starttls.c \
+	src/smtp/cmd_xclient.c \
 	src/smtp/content.c src/smtp/content.h \
 	src/smtp/dovecot.c src/smtp/dovecot.h \
 	src/smtp/lockout.c src/smtp/lockout.h \
+	src/smtp/identity.c src/smtp/identity.h \
 	src/smtp/input.c src/smtp/input.h \
 	src/smtp/server.c src/smtp/server.h \
 	src/smtp/server_private.h \

@@ -11,6 +11,7 @@
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "spool/spool.h"
+#include "smtp/server.h"
 #include "smtp/session.h"
 
 #include <stdlib.h>
@@ -33,9 +34,14 @@ mail_transaction_begin(struct session *s, const struct address *sender, const st
 	m->sender = arena_strndup(m->arena, sender->text, sender->len);
 	m->client = arena_strdup(m->arena, addr_ip_text(&s->peer, text));
 	m->helo = s->helo != NULL ? arena_strdup(m->arena, s->helo) : NULL;
+	if (session_settings(s)->routes_by_listener)
+		m->listener = arena_strdup(m->arena, s->listener->settings->name);
 	m->login = s->login != NULL ? arena_strdup(m->arena, s->login) : NULL;
 	if (params->body == BODY_8BITMIME)
 		m->flags |= MESSAGE_8BITMIME;
+	m->ret = params->ret;
+	if (params->envid != NULL)
+		m->envid = arena_strndup(m->arena, params->envid, params->envid_len);
 	task_set_message(m->id);
 }
 
@@ -90,7 +96,8 @@ mail_transaction_has(const struct mail_transaction *tx, const char *address)
 }
 
 void
-mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route)
+mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route,
+    const struct rcpt_params *params)
 {
 	struct message *m = tx->m;
 	struct recipient *r;
@@ -106,6 +113,9 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
 	memset(r, 0, sizeof *r);
 	r->address = arena_strdup(m->arena, address);
 	r->group = message_group(m, route->key);
+	r->notify = params->notify;
+	if (params->orcpt != NULL)
+		r->orcpt = arena_strndup(m->arena, params->orcpt, params->orcpt_len);
 	if (tx->seen != NULL && m->rcpt_count * 2 <= tx->seen_size)
 		seen_put(tx, m->rcpt_count - 1);
 	else if (tx->seen != NULL || m->rcpt_count > SEEN_FROM)

@@ -59,6 +59,7 @@ extern const struct verb verbs[];
 int helo_parse(struct session *s, struct call *call);
 void helo_act(struct session *s, struct call *call);
 void ehlo_act(struct session *s, struct call *call);
+bool helo_valid(const char *name, size_t n);
 
 /* cmd_mail.c */
 int mail_parse(struct session *s, struct call *call);
@@ -81,6 +82,7 @@ void unimplemented_act(struct session *s, struct call *call);
 void not_smtp_act(struct session *s, struct call *call);
 
 /* cmd_auth.c */
+bool auth_is_to_be_had(const struct session *s);
 void auth_add_offer(struct session *s, struct buf *out); /* "\nAUTH PLAIN ...", or nothing where it is not to be had */
 void auth_act(struct session *s, struct call *call);
 void auth_answer(struct session *s, const char *line, size_t n);
@@ -89,5 +91,10 @@ void auth_exchange_free(struct auth_exchange **exchange);
 
 /* cmd_starttls.c */
 void starttls_act(struct session *s, struct call *call);
+
+/* cmd_xclient.c */
+void xclient_act(struct session *s, struct call *call);
+void xforward_act(struct session *s, struct call *call);
+const char *xclient_offered(const struct session *s); /* their lines in the reply to EHLO, each behind a newline */
 
 #endif
