@@ -195,7 +195,7 @@ verify_user(void *block, const struct option_context *c)
 
 const struct option user_options[] = {
 	{ .name = "password", .type = &type_hidden, .flags = OPTION_REQUIRED, USER(password_text),
-	  .example = "\"{SCRAM-SHA-256}65536,c2FsdA==,...,...\"",
+	  .example = "$argon2id$v=19$m=65536,t=3,p=1$TN6Q6sp4x2qNiLBBh50XwQ$1rbojXwz2Mih6BofF1E6HNKG0T2NUYsRo0JDAEoVpKw",
 	  .help = "The password's SCRAM-SHA-256 verifier or argon2id hash, in quotes, as tmail user hash prints it (or "
 		  "doveadm pw). With an argon2id hash the mechanism SCRAM-SHA-256 cannot be used." },
 	{ .name = "group", .type = &option_string, USER(group), .fallback_help = "none", .example = "staff",
@@ -214,7 +214,7 @@ verify_secret(void *block, const struct option_context *c)
 {
 	struct secret_settings *s = block;
 
-	if ((s->file == NULL) == (s->password == NULL))
+	if (s->file == NULL && s->password == NULL)
 		conf_error(c->errors, &s->place, "secret %s: either 'file' or 'password' is needed", s->name);
 	if (s->user != NULL && !sasl_login_valid(s->user, strlen(s->user)))
 		conf_error(c->errors, &s->place, "secret %s: 'user' has at most %d characters, none of them a control "
@@ -229,7 +229,7 @@ const struct option secret_options[] = {
 	{ .name = "file", .type = &option_path, SECRET(file), .example = "/etc/tmail/secrets/provider",
 	  .help = "A file with the password on its only line. Read at start by the supervisor, so root alone need be able "
 		  "to." },
-	{ .name = "password", .type = &type_hidden, SECRET(password), .example = "\"correct horse\"",
-	  .help = "The password itself, in place of file." },
+	{ .name = "password", .type = &type_hidden, SECRET(password), .example = "correct horse",
+	  .help = "The password itself; where file is given, too, it is not used." },
 	{ 0 },
 };

@@ -513,7 +513,7 @@ static const struct option_block root_blocks[] = {
 	  .verify = verify_user, .title = "login", .help = "Somebody who may log in, for auth { source = directory }." },
 	{ .name = "secret", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = secret_options, ROOT(secret),
 	  .count_offset = offsetof(struct settings, secret_count), .size = sizeof(struct secret_settings),
-	  .verify = verify_secret, .title = "name",
+	  .verify = verify_secret, .title = "provider",
 	  .help = "How we log in at a next hop: a domain or route names it by login." },
 	{ .name = "dns", .options = settings_dns_options, ROOT(dns), .help = "How names are resolved." },
 	{ .name = "admin", .options = admin_options, ROOT(admin), .help = "The socket for administration." },

@@ -4,7 +4,7 @@
 #include "util/log.h"
 #include "directory/settings.h"
 #include "spool/spool.h"
-#include "smtp/auth.h"
+#include "smtp/sender_match.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
@@ -54,9 +54,11 @@ may_send(struct session *s, const struct address *sender)
 	char text[ADDRESS_MAX + 1];
 
 	snprintf(text, sizeof text, "%.*s", (int)sender->len, sender->text);
-	if (client == NULL || client_may_send(client, text))
-		return 0;
-	return refused(s, 553, "5.7.1", "that sender is not yours to use");
+	if (client != NULL && !client_may_send(client, text))
+		return refused(s, 553, "5.7.1", "that sender is not yours to use");
+	if (!sender_match_envelope(s, text))
+		return refused(s, 553, "5.7.1", "that sender does not belong to your login");
+	return 0;
 }
 
 static int

@@ -14,6 +14,7 @@
 #include "spool/message.h"
 #include "spool/spool.h"
 #include "smtp/identity.h"
+#include "smtp/sender_match.h"
 #include "smtp/session.h"
 
 #include <errno.h>
@@ -190,6 +191,28 @@ judge(struct content *c)
 		refuse(c, COUNTER_MESSAGES_REFUSED_SIZE, 552, "5.3.4", "the message is larger than allowed here");
 }
 
+/* KEPT octets of the message are at P. Some of its body are kept with the header, which knows its end. */
+static void
+keep_header(struct content *c, const char *p, size_t kept)
+{
+	if (c->header_whole || c->code != 0)
+		return;
+	buf_add(&c->header, p, kept);
+	c->header_whole = c->stream.header_ended;
+}
+
+static void
+judge_sender(struct content *c)
+{
+	const char *why;
+
+	if (!c->look || c->code != 0)
+		return;
+	why = sender_match_header(c->s, c->header.data, c->header.len);
+	if (why != NULL)
+		refuse(c, COUNTER_SENDERS_REFUSED, 550, "5.7.1", why);
+}
+
 /* N octets came to lie at P, as room_for_bytes() said. Returns how many belong to this message. */
 static size_t
 take(struct content *c, char *p, size_t n)
@@ -197,6 +220,8 @@ take(struct content *c, char *p, size_t n)
 	size_t used, kept = datastream_feed(&c->stream, p, n, &used);
 
 	c->octets += used;
+	if (c->look)
+		keep_header(c, p, kept);
 	if (c->sink == CONTENT_MEMORY)
 		message_filled(c->m, kept);
 	judge(c);
@@ -311,6 +336,7 @@ finish(struct content *c)
 {
 	struct err err;
 
+	judge_sender(c);
 	if (c->sink == CONTENT_MEMORY)
 		add_received(c);
 	else if (c->sink == CONTENT_BLOB && spool_blob_end(session_spool(c->s), c->m, &err) < 0)
@@ -327,6 +353,7 @@ content_receive(struct content *c, struct session *s)
 	unsigned turn = 0;
 
 	*c = (struct content){ .s = s, .m = s->tx.m, .sink = CONTENT_MEMORY };
+	c->look = sender_match_wants_header(s);
 	c->started = loop_now(loop_current());
 	datastream_init(&c->stream, &stream);
 	take_waiting(c);
@@ -341,5 +368,6 @@ out:
 	if (result == CONTENT_LOST && c->sink == CONTENT_BLOB)
 		spool_blob_drop(session_spool(s), c->m);
 	free(c->piece);
+	buf_fini(&c->header);
 	return result;
 }

@@ -5,6 +5,7 @@
 #define TMAIL_SMTP_CONTENT_H
 
 #include "mail/datastream.h"
+#include "util/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,9 @@ struct content {
 	size_t piece_len;        /* decoded bytes in it, not yet in the blob */
 	uint64_t started;        /* loop_now() units */
 	uint64_t octets;         /* received so far */
+	bool look;               /* the header is kept aside, too, and looked at in the end */
+	bool header_whole;
+	struct buf header;
 	int code;                /* the refusal; 0: none so far */
 	const char *enhanced, *text;
 };

@@ -16,6 +16,7 @@ libtmail_la_SOURCES += \
 	src/smtp/lockout.c src/smtp/lockout.h \
 	src/smtp/identity.c src/smtp/identity.h \
 	src/smtp/input.c src/smtp/input.h \
+	src/smtp/sender_match.c src/smtp/sender_match.h \
 	src/smtp/server.c src/smtp/server.h \
 	src/smtp/server_private.h \
 	src/smtp/session.c src/smtp/session.h \

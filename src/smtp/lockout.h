@@ -21,8 +21,7 @@ struct lockout *lockout_new(void);
 void lockout_free(struct lockout **lockout);
 
 /* 0: may try. Else what is locked; an address that logged in as LOGIN within a week is not kept out by that login's
- * lock.
- * NOW is clock_ms() here and below. */
+ * lock. NOW is clock_ms() here and below. */
 enum lockout_kind lockout_blocks(struct lockout *l, const struct addr *peer, const char *login, uint64_t now);
 
 /* What this failure has locked, as bits 1 << kind; 0: nothing yet. */

@@ -156,7 +156,8 @@ class Auth(AuthTest):
     def test_wrong_passwords(self):
         gateway = self.secure()
         c = self.client(gateway)
-        for what in (plain("eve@example.com", "wrong"), plain("nobody", "s3cret"), plain("eve@example.com", "s3cret", "bob")):
+        for what in (plain("eve@example.com", "wrong"), plain("nobody", "s3cret"),
+                     plain("eve@example.com", "s3cret", "bob")):
             reply = c.command("AUTH PLAIN " + what, 535)
             self.assertTrue(reply.text.startswith("5.7.8 "))
         self.assertNotIn("s3cret", gateway.log_text())
@@ -321,3 +322,106 @@ class Lockout(AuthTest):
         for _ in range(12):
             c.command("AUTH PLAIN " + plain("bob", "wrong"), 535)
         c.command("AUTH PLAIN " + plain("bob", "bob's"), 235)
+
+
+class SenderMatch(AuthTest):
+    """bob has "@bob.example" and info@example.com; example.net is ours; the host is mx.example.test."""
+
+    def test_envelope(self):
+        c = self.logged_in(self.secure(), "bob", "bob's")
+        for sender in ("x@bob.example", "info@example.com", "Info+tag@EXAMPLE.com", "bob@example.net",
+                       "bob@mx.example.test", "bob@example.test", ""):
+            c.command("MAIL FROM:<%s>" % sender, 250)
+            c.command("RSET", 250)
+        for sender in ("eve@example.com", "bob@elsewhere.example", "info2@example.com", "x@sub.bob.example",
+                       "bobby@example.net", "x@notbob.example", "bob@test"):
+            self.assertTrue(c.command("MAIL FROM:<%s>" % sender, 553).text.startswith("5.7.1"))
+        c = self.logged_in(self.secure())
+        for sender, code in (("eve@example.com", 250), ("eve+x@example.com", 250), ("eve@example.net", 553)):
+            c.command("MAIL FROM:<%s>" % sender, code)
+            c.command("RSET", 250)
+
+    def test_header(self):
+        gateway = self.secure()
+        c = self.logged_in(gateway)
+        good = (b"From: eve@example.com", b'FROM : "Eve, (mine)" <EVE@Example.com> (a "comment")',
+                b"From:\r\n Eve\r\n\t<eve+tag@example.com>", b"From: eve (x) @ example . com",
+                b"From: Eve <eve@example.com>, <eve+2@example.com>",
+                b"From: =?utf-8?q?eve=40x?= <@relay.example:eve@example.com>")
+        bad = (b"From: bob@example.com", b"From: eve@example.com <bob@example.com>", b"From: eve", b"From:", b"X: y",
+               b"From: eve@example.com\r\nFrom: eve@example.com", b"From: eve@example.com, bob@example.com",
+               b"From: <eve@example.com", b"From: \"eve@example.com", b"From: eve@example.com bob@example.com",
+               b"From: (eve@example.com", b"From: <eve@example.com> <bob@example.com>",
+               b"From: group: bob@example.com;",
+               b"From: eve@example.com\r\n , bob@example.com", b"no header\r\nFrom: eve@example.com")
+        for header in good + bad:
+            letter = header + b"\r\nSubject: x\r\n\r\nFrom: x@y.example\r\n"
+            reply = c.message("eve@example.com", "b@example.net", letter)
+            self.assertEqual(reply.code, 250 if header in good else 550, header)
+        self.assertTrue(reply.text.startswith("5.7.1"))
+        self.hops[0].wait_messages(len(good))
+        self.assertEqual(gateway.wait_log(event="refused")["login"], "eve@example.com")
+
+    def test_header_of_a_large_message(self):
+        c = self.logged_in(self.secure())
+        for who, code in ((b"eve", 250), (b"bob", 550)):
+            letter = (b"X: " + b"y" * 70 + b"\r\n") * 1000 + b"From: " + who + b"@example.com\r\n\r\n" + b"z" * 5000000
+            for declared in ("", " SIZE=6000000"):
+                c.command("MAIL FROM:<eve@example.com>" + declared, 250)
+                c.command("RCPT TO:<b@example.net>", 250)
+                c.command("DATA", 354)
+                c.send(b"".join(letter[i:i + 60000] + b"\r\n" for i in range(0, len(letter), 60000)) + b".\r\n")
+                c.expect(code)
+
+    def test_what_the_listener_asks(self):
+        other = LETTER.replace(b"eve@", b"other@")
+        for mode, envelope, header in (("none", 250, 250), ("envelope", 553, 250), ("header", 250, 550)):
+            c = self.logged_in(self.secure("auth = required sender_match = " + mode))
+            c.command("MAIL FROM:<other@example.com>", envelope)
+            c.command("RSET", 250)
+            self.assertEqual(c.message("eve@example.com", "b@example.net", other).code, header)
+
+    def test_only_of_those_who_logged_in(self):
+        gateway = self.secure("auth = optional")
+        with gateway.client() as c:
+            c.hello()
+            self.assertEqual(c.message("any@where.example", "b@example.net", b"Subject: x\r\n\r\n").code, 250)
+
+
+class Configuration(AuthTest):
+    def refuses(self, text, *wanted):
+        folder = self.folder()
+        path = folder + "/conf"
+        with open(path, "w") as f:
+            f.write("hostname = mx.example.test\nstate = %s\ndomain example.net { next_hop = 127.0.0.1:1 }\n%s"
+                    % (folder, text))
+        p = subprocess.run([harness.TMAILD, "-t", "-c", path], capture_output=True, text=True)
+        self.assertEqual(p.returncode == 0, not wanted, p.stderr)
+        for word in wanted:
+            self.assertIn(word, p.stderr)
+        return p
+
+    def test_submission_ports_want_a_login(self):
+        cert, key = self.certificate()
+        tls = 'tls { certificate = "%s" key = "%s" }\n' % (cert, key)
+        self.refuses(tls + "listener { address = 127.0.0.1:587 }\n", "conf:5:", "nobody knows their passwords",
+                     "auth = none")
+        self.refuses("listener { address = 127.0.0.1:465 }\n" + self.users, "under TLS only")
+        self.refuses(tls + "listener { address = 127.0.0.1:587 }\n" + self.users)
+        self.refuses(tls + "listener { address = 127.0.0.1:587 auth = none }\n")
+        self.refuses("listener { address = 127.0.0.1:25 }\n" + self.users)
+
+    def test_users_and_secrets(self):
+        listener = "listener { address = 127.0.0.1:25 }\n"
+        p = self.refuses(listener + "user x { password = hunter2 }\n", "conf:5: user x: 'password'", "tmail user hash")
+        self.assertNotIn("hunter2", p.stderr)
+        twice = self.users + self.users.replace("bob", "BOB").split("\n")[1]
+        self.refuses(listener + twice, "user BOB: there is user bob")
+        self.refuses(listener + "auth { lockout = \"10 in 10 for 1h\" }\n", "10 in 10min for 1h")
+        self.refuses(listener + "auth { source = dovecot:192.0.2.1:99 }\n", "on this machine")
+        self.refuses(listener + "auth { source = { \"dovecot:unix:/run/dovecot/auth-tmail\", directory } }\n")
+        self.refuses(listener + "secret x { user = u }\n", "either 'file' or 'password'")
+        self.refuses(listener + "secret x { user = u  file = /nonexistent/secret }\n", "secret x",
+                     "/nonexistent/secret")
+        self.refuses(listener + "secret provider { user = u password = p }\n"
+                     "route r { login = provder next_hop = 127.0.0.1:1 }\n", "did you mean 'provider'?")

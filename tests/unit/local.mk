@@ -116,3 +116,7 @@ tests_unit_test_sasl_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_proxyproto
 tests_unit_test_proxyproto_SOURCES = tests/unit/test_proxyproto.c
 tests_unit_test_proxyproto_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_mailbox
+tests_unit_test_mailbox_SOURCES = tests/unit/test_mailbox.c
+tests_unit_test_mailbox_LDADD = $(unit_libs)
