@@ -76,7 +76,7 @@ run_clear(struct cli *cli)
 }
 
 static const struct cli_option clear_options[] = {
-	{ "--all", NULL, NULL, OPTION_FLAG, "all", "Everybody." },
+	{ "--all", NULL, NULL, OPTION_FLAG, "all", "Forget all failures of everybody." },
 	{ 0 },
 };
 

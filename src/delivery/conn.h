@@ -40,6 +40,7 @@ struct conn {
 	struct task *task; /* while one runs */
 	enum conn_state state;
 	unsigned offers;   /* enum hop_offer */
+	unsigned mechanisms; /* of AUTH, a set of mail/sasl.h */
 	uint64_t size_max; /* RFC 1870; 0: no limit known */
 	uint64_t idle_until;
 	bool woken;        /* an entry is meant for it: counted in site->woken */

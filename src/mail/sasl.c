@@ -38,6 +38,23 @@ sasl_find(const char *name, size_t n)
 	return 0;
 }
 
+unsigned
+sasl_find_all(const char *names, size_t n)
+{
+	const char *space;
+	unsigned set = 0;
+	size_t len;
+
+	for (; n > 0; names += len, n -= len) {
+		space = memchr(names, ' ', n);
+		len = space != NULL ? (size_t)(space - names) : n;
+		set |= (unsigned)sasl_find(names, len);
+		if (len < n)
+			len++;
+	}
+	return set;
+}
+
 void
 sasl_add_names(struct buf *out, unsigned set)
 {

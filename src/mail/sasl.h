@@ -21,6 +21,9 @@ enum sasl_mechanism { SASL_PLAIN = 1 << 0, SASL_LOGIN = 1 << 1, SASL_SCRAM_SHA_2
 const char *sasl_name(enum sasl_mechanism m);
 enum sasl_mechanism sasl_find(const char *name, size_t n);
 
+/* The set of those known here among N octets of names with spaces between. */
+unsigned sasl_find_all(const char *names, size_t n);
+
 /* " PLAIN LOGIN": each of the set behind a space. */
 void sasl_add_names(struct buf *out, unsigned set);
 

@@ -79,6 +79,7 @@ class NextHop:
         self.digest = digest  # of large messages only the SHA-256 is kept
         self.quick_ack = quick_ack
         self.lmtp = lmtp
+        self.verbs = {}  # more of them: name to function(session, argument)
         self.answers = {}
         self.recipients = {}
         self.ends = {}
@@ -306,7 +307,9 @@ class HopSession:
             self.hop.note_command(line)
             verb, _, rest = line.partition(" ")
             handler = getattr(self, "do_" + verb.lower(), None)
-            if handler is None:
+            if verb.upper() in self.hop.verbs:
+                self.hop.verbs[verb.upper()](self, rest)
+            elif handler is None:
                 self.say(None, "500 5.5.1 what?")
             elif handler(rest) is False:
                 return
