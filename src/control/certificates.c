@@ -197,6 +197,49 @@ read_pattern(struct reading *r, const char *pattern, struct err *err)
 	return rc;
 }
 
+static bool
+needs_roots(const struct settings *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->route_count; i++)
+		if (s->route[i].tls == TLS_VERIFY)
+			return true;
+	for (i = 0; i < s->listener_count; i++)
+		if (s->listener[i].client_certificate != CLIENT_CERTIFICATE_NONE)
+			return true;
+	return false;
+}
+
+static int
+read_roots(struct keyring *ring, const struct settings *s, struct err *err)
+{
+	unsigned i;
+	int rc = 0;
+
+	if (s->tls.ca_count == 0 && needs_roots(s))
+		rc = keyring_read_roots(ring, NULL, err);
+	for (i = 0; rc == 0 && i < s->tls.ca_count; i++)
+		rc = keyring_read_roots(ring, s->tls.ca[i], err);
+	return rc == 0 && ring->roots_file != NULL ? tls_roots_check(ring, err) : rc;
+}
+
+/* The roots that were trusted until now go on to be. */
+static int
+read_or_keep_roots(struct keyring *ring, const struct settings *s, const struct keyring *old, struct err *err)
+{
+	if (read_roots(ring, s, err) == 0)
+		return 0;
+	if (old == NULL || old->roots_file == NULL)
+		return -1;
+	log_event(LOG_ERROR, "certificate", "%s; the authorities read before stay in use", err->text);
+	free(ring->roots_file);
+	ring->roots_file = xstrdup(old->roots_file);
+	ring->roots.len = 0;
+	buf_add(&ring->roots, old->roots.data, old->roots.len);
+	return 0;
+}
+
 int
 certificates_read(struct keyring *ring, const struct settings *s, const struct keyring *old, struct err *err)
 {
@@ -217,7 +260,78 @@ certificates_read(struct keyring *ring, const struct settings *s, const struct k
 	if (rc == 0 && t->certificate_count > 0 && ring->count == 0)
 		rc = err_set(err, "no certificate is there: nothing matches %s", t->certificate[0]);
 	if (rc == 0)
+		rc = read_or_keep_roots(ring, s, old, err);
+	if (rc == 0)
 		return 0;
 	keyring_fini(ring);
-	return err_context(err, "%s:%d", t->place.file, t->place.line);
+	return t->place.file != NULL ? err_context(err, "%s:%d", t->place.file, t->place.line) : -1;
+}
+
+/* ---- for those who watch ---- */
+
+struct visit {
+	void (*fn)(const char *path, void *arg);
+	void *arg;
+};
+
+static void
+visit(const struct visit *v, const char *path)
+{
+	const struct layout *y;
+	struct location l;
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		if (set_path(l.certificate, path, "", "", NULL) < 0)
+			return;
+		v->fn(path, v->arg);
+		find_key_beside(&l);
+		if (l.key[0] != '\0')
+			v->fn(l.key, v->arg);
+		return;
+	}
+	for (y = layouts; y < layouts + sizeof layouts / sizeof *layouts; y++) {
+		if (set_path(l.certificate, path, "/", y->certificate, NULL) < 0 ||
+		    set_path(l.key, path, "/", y->key, NULL) < 0)
+			continue;
+		v->fn(l.certificate, v->arg);
+		v->fn(l.key, v->arg);
+	}
+}
+
+/* The folder that is fixed, and what is there now. */
+static void
+visit_pattern(const struct visit *v, const char *pattern)
+{
+	size_t fixed = strcspn(pattern, "*?["), i;
+	char folder[PATH_SIZE];
+	glob_t g;
+
+	while (fixed > 0 && pattern[fixed - 1] != '/')
+		fixed--;
+	if (fixed > 0 && (size_t)snprintf(folder, sizeof folder, "%.*s", (int)fixed, pattern) < sizeof folder)
+		v->fn(folder, v->arg);
+	if (glob(pattern, 0, NULL, &g) != 0)
+		return;
+	for (i = 0; i < g.gl_pathc; i++)
+		visit(v, g.gl_pathv[i]);
+	globfree(&g);
+}
+
+void
+certificates_each_file(const struct settings *s, void (*fn)(const char *path, void *arg), void *arg)
+{
+	const struct tls_settings *t = &s->tls;
+	const struct visit v = { fn, arg };
+	unsigned i;
+
+	for (i = 0; i < t->certificate_count; i++)
+		if (strpbrk(t->certificate[i], "*?[") != NULL)
+			visit_pattern(&v, t->certificate[i]);
+		else
+			visit(&v, t->certificate[i]);
+	for (i = 0; i < t->key_count; i++)
+		fn(t->key[i], arg);
+	for (i = 0; i < t->ca_count; i++)
+		fn(t->ca[i], arg);
 }

@@ -13,9 +13,9 @@ struct tls_ctx;
 /* Contexts stay where they are for the life of the process: credentials_apply() changes what is in them. */
 struct credentials {
 	struct keyring ring;
-	struct tls_ctx *server; /* NULL: no certificate is configured */
+	struct tls_ctx *server;
 	struct tls_ctx *client; /* towards next hops: */
-	struct tls_ctx *verify; /* with the peer's certificate verified; NULL: no route wants it */
+	struct tls_ctx *verify; /* and there with the peer's certificate verified */
 };
 
 /* At start, in the supervisor: reads the files. -1 with "file:line: why". */

@@ -5,14 +5,17 @@ libtmail_la_SOURCES += \
 	src/delivery/conn.c src/delivery/conn.h \
 	src/delivery/content.c src/delivery/content.h \
 	src/delivery/delivery.c src/delivery/delivery.h \
+	src/delivery/exchange.c src/delivery/exchange.h \
 	src/delivery/hop.c src/delivery/hop.h \
 	src/delivery/login.c src/delivery/login.h \
+	src/delivery/own.c src/delivery/own.h \
 	src/delivery/reach.c \
 	src/delivery/reroute.c \
 	src/delivery/routing.c src/delivery/routing.h \
 	src/delivery/schedule.c src/delivery/schedule.h \
 	src/delivery/session.c \
 	src/delivery/site.c src/delivery/site.h \
+	src/delivery/source.c src/delivery/source.h \
 	src/delivery/status.c \
 	src/delivery/sweep.c \
 	src/delivery/transaction.c src/delivery/transaction.h \

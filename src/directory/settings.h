@@ -26,6 +26,9 @@ struct route_index;
 /* TLS_AUTO is never seen outside: it becomes optional or none. */
 enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT, TLS_VERIFY, TLS_AUTO };
 
+/* Whether a listener asks clients for a certificate. */
+enum client_certificate { CLIENT_CERTIFICATE_NONE, CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
+
 /* What becomes of a client that speaks before its turn, on a listener with greet_delay. */
 enum early_talkers { EARLY_REFUSE, EARLY_ACCEPT };
 
@@ -41,6 +44,7 @@ struct listener_settings {
 	enum tls_mode tls; /* none, optional (the default where a certificate is set), required, implicit */
 	enum auth_mode auth;
 	enum sender_match sender_match; /* of clients that have logged in */
+	enum client_certificate client_certificate;
 	struct network *proxy;     /* peers that begin with a header of the PROXY protocol */
 	unsigned proxy_count;
 	struct network *xclient;   /* clients that may say XCLIENT and XFORWARD */
@@ -120,7 +124,26 @@ struct next_hop {
 	bool lmtp;         /* RFC 2033 */
 };
 
-/* One list of next hops with its rules: what a `domain` or a `route` leads to. Its key is what the spool keeps. */
+enum { SETTINGS_SOURCES_MAX = 64 }; /* addresses of one source */
+
+struct source_address {
+	struct addr address;   /* port 0 */
+	const char *hostname;  /* said in EHLO; NULL: settings.hostname */
+	const char *text;      /* as written */
+	unsigned weight;       /* 1 unless given */
+};
+
+/* The gateway's own addresses connections are made from. */
+struct source_settings {
+	struct place place;
+	const char *block, *name;
+	struct source_address *address;
+	unsigned address_count;
+	enum balance balance;
+};
+
+/* One list of next hops with its rules: what a `domain` or a `route` leads to. A route without next hops delivers to
+ * the mail exchangers of each recipient's domain. The key is what the spool keeps: settings_key(). */
 struct route_settings {
 	struct place place;
 	const char *block;         /* "domain" or "route" */
@@ -141,11 +164,13 @@ struct route_settings {
 	struct next_hop *hop;
 	unsigned hop_count;
 	enum balance balance;
-	enum tls_mode tls;         /* none, optional (default), required */
+	enum tls_mode tls;         /* none, optional (default), required, verify */
 	unsigned connections;      /* at most, to each next hop; default 20 */
 	enum recipient_check recipients; /* of a `domain` */
 	const char *secret_name;   /* `login`: how we log in there; NULL: we do not */
 	const struct secret_settings *secret;
+	const char *source_name;
+	const struct source_settings *source; /* NULL: the system chooses the address */
 };
 
 struct queue_settings {
@@ -213,6 +238,8 @@ struct settings {
 	unsigned relay_from_count;
 	struct client_settings *client;
 	unsigned client_count;
+	struct source_settings *source;
+	unsigned source_count;
 	struct route_settings *route; /* domains and routes in order of the file */
 	unsigned route_count;
 	struct queue_settings queue;
@@ -267,6 +294,14 @@ const struct route_settings *settings_route(const struct settings *s, const stru
  * in TAKEN. For R == TAKEN: what it matched by. */
 void settings_route_explain(const struct route_query *q, const struct route_settings *r,
     const struct route_settings *taken, struct buf *out);
+
+/* The key under which mail of the route to ADDRESS is queued: the route's own, or for one that delivers by MX
+ * "route:NAME@DOMAIN", since each domain is a queue of its own. OUT holds SETTINGS_KEY_TEXT bytes. */
+enum { SETTINGS_KEY_TEXT = 400, SETTINGS_ROUTE_NAME_MAX = 100 };
+const char *settings_key(const struct route_settings *route, const char *address, char *out);
+
+/* The domain of such a key, which leads to ROUTE; NULL where the route names its next hops. */
+const char *settings_key_domain(const struct route_settings *route, const char *key);
 
 /* By the key the spool kept; NULL when the configuration has it no more. */
 const struct route_settings *settings_route_by_key(const struct settings *s, const char *key);

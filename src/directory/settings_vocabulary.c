@@ -2,6 +2,7 @@
 /* All words of the configuration, with their prose: the parser, tmail.conf(5) and the sample are made from this. */
 #include "directory/settings.h"
 #include "directory/settings_dns.h"
+#include "directory/settings_source.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
 
@@ -20,6 +21,7 @@ HEAD_FITS(limit_settings);
 HEAD_FITS(admin_settings);
 HEAD_FITS(log_settings);
 HEAD_FITS(route_settings);
+HEAD_FITS(source_settings);
 HEAD_FITS(queue_settings);
 HEAD_FITS(delivery_settings);
 HEAD_FITS(auth_settings);
@@ -58,6 +60,15 @@ static const struct option_word sender_match_words[] = {
 	{ 0 },
 };
 
+static const struct option_word client_certificates[] = {
+	{ "none", CLIENT_CERTIFICATE_NONE, false, "They are not asked." },
+	{ "optional", CLIENT_CERTIFICATE_OPTIONAL, false,
+	  "They are asked, and served whatever they show. It is verified and noted." },
+	{ "required", CLIENT_CERTIFICATE_REQUIRED, false,
+	  "A client without one that is verified is not served. tls has to be required or implicit." },
+	{ 0 },
+};
+
 static const struct option_word early_words[] = {
 	{ "refuse", EARLY_REFUSE, false, "It gets 554 and is let go." },
 	{ "accept", EARLY_ACCEPT, false, "It is served." },
@@ -88,6 +99,11 @@ static const struct option listener_options[] = {
 	  .words = sender_match_words, .fallback = "both",
 	  .help = "Which senders of a client that has logged in have to belong to its login: see address in user. The "
 		  "null sender belongs to everybody." },
+	{ .name = "client_certificate", .type = &option_enum,
+	  .offset = offsetof(struct listener_settings, client_certificate), .words = client_certificates,
+	  .fallback = "none",
+	  .help = "Whether clients are asked for a certificate of their own. It is verified when its chain leads to "
+		  "an authority of tls { ca }; its name and fingerprint are in the log." },
 	{ .name = "proxy", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(proxy),
 	  .count_offset = offsetof(struct listener_settings, proxy_count), .fallback_help = "nobody",
 	  .example = "192.0.2.10, 192.0.2.11",
@@ -133,7 +149,10 @@ static const struct option tls_options[] = {
 	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
 	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
 	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },
-	{ .name = "ca", .flags = OPTION_LATER },
+	{ .name = "ca", .type = &option_path, .flags = OPTION_LIST, TLS(ca),
+	  .fallback_help = "those of the system", .example = "/etc/tmail/tls/ca.pem",
+	  .help = "PEM files with the certificates of the authorities that are trusted, for tls = verify towards next "
+		  "hops and for client_certificate." },
 	{ 0 },
 };
 
@@ -216,7 +235,9 @@ static const struct option_word route_tls[] = {
 	{ "none", TLS_NONE, false, "Never." },
 	{ "optional", TLS_OPTIONAL, false, "Where the next hop offers STARTTLS, whatever its certificate." },
 	{ "required", TLS_REQUIRED, false, "Always; mail waits for a next hop that does not offer it." },
-	{ "verify", TLS_VERIFY, true, NULL },
+	{ "verify", TLS_VERIFY, false,
+	  "Always, and the next hop's certificate has to lead to an authority of tls { ca } and be for the name of the "
+	  "next hop, or for its address where that is all there is; else mail waits (4.7.5)." },
 	{ 0 },
 };
 
@@ -236,7 +257,10 @@ static const struct option_word recipient_words[] = {
 	{ .name = "tls", .type = &option_enum, ROUTE(tls), .words = route_tls, .fallback = "optional", \
 	  .help = "Whether mail is delivered over TLS." }, \
 	{ .name = "connections", .type = &option_integer, ROUTE(connections), .min = 1, .max = 1000, .fallback = "20", \
-	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }
+	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }, \
+	{ .name = "source", .type = &option_string, ROUTE(source_name), \
+	  .fallback_help = "the system chooses the address", .example = "name", \
+	  .help = "The source { } whose addresses connections are made from." }
 
 #define LOGIN_OPTION \
 	{ .name = "login", .type = &option_string, ROUTE(secret_name), .fallback_help = "nobody", .example = "provider", \
@@ -262,7 +286,6 @@ static const struct option domain_options[] = {
 	  .help = "Which recipients exist." },
 	{ .name = "pipeline", .flags = OPTION_LATER },
 	LOGIN_OPTION,
-	{ .name = "source", .flags = OPTION_LATER },
 	{ 0 },
 };
 
@@ -289,10 +312,10 @@ static const struct option match_options[] = {
 
 static const struct option route_options[] = {
 	{ .name = "next_hop", .type = &type_next_hop, .flags = OPTION_LIST, ROUTE(hop), ROUTE_COUNT(hop_count),
-	  .example = "\"192.0.2.25:25\"", .help = "Where this mail goes. " NEXT_HOP_HELP },
+	  .fallback_help = "the mail exchangers of each recipient's domain", .example = "\"192.0.2.25:25\"",
+	  .help = "Where this mail goes. " NEXT_HOP_HELP },
 	DELIVERY_OPTIONS,
 	LOGIN_OPTION,
-	{ .name = "source", .flags = OPTION_LATER },
 	{ 0 },
 };
 
@@ -408,6 +431,9 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 	}
 	for (i = 0; i < r->hop_count; i++) {
 		all_backup = all_backup && r->hop[i].backup;
+		if (r->tls == TLS_VERIFY && r->hop[i].address.u.sa.sa_family == AF_UNIX)
+			conf_error(c->errors, &r->place, "%s %s: a local socket has no name that 'tls = verify' could "
+			    "verify", r->block, r->name);
 		for (k = 0; k < i; k++)
 			if (next_hop_same(&r->hop[i], &r->hop[k]))
 				conf_error(c->errors, &r->place, "%s %s: the next hop '%s' is named twice", r->block,
@@ -440,9 +466,8 @@ verify_route(void *block, const struct option_context *c)
 	struct route_settings *r = block;
 
 	verify_hops(r, c);
-	if (r->hop_count == 0 && !c->partial)
-		conf_error(c->errors, &r->place, "route %s: 'next_hop' is missing; delivery by MX is not built yet",
-		    r->name);
+	if (strlen(r->name) > SETTINGS_ROUTE_NAME_MAX)
+		conf_error(c->errors, &r->place, "route: the name is longer than %d characters", SETTINGS_ROUTE_NAME_MAX);
 }
 
 static const struct option root_options[] = {
@@ -479,8 +504,8 @@ static const struct option_block root_blocks[] = {
 	  .options = listener_options,
 	  ROOT(listener), .count_offset = offsetof(struct settings, listener_count),
 	  .size = sizeof(struct listener_settings), .title = "name", .help = "Where mail comes in." },
-	{ .name = "tls", .options = tls_options, ROOT(tls), .verify = verify_tls, .help = "What the gateway shows to clients that use "
-		  "TLS." },
+	{ .name = "tls", .options = tls_options, ROOT(tls), .verify = verify_tls, .help = "Certificates of the gateway, and authorities "
+		  "it trusts." },
 	{ .name = "domain", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = domain_options, ROUTES,
 	  .verify = verify_domain, .title = "name",
 	  .help = "Domains that are ours: mail for them is accepted from everybody and goes to their mail "
@@ -499,6 +524,10 @@ static const struct option_block root_blocks[] = {
 	  .title = "name",
 	  .help = "Somebody known by network: trusted to relay, as those in relay_from are, with senders and a group of "
 		  "its own." },
+	{ .name = "source", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = settings_source_options, ROOT(source),
+	  .count_offset = offsetof(struct settings, source_count), .size = sizeof(struct source_settings),
+	  .verify = settings_source_verify, .title = "name",
+	  .help = "Addresses of this machine that mail leaves from, for the routes and domains that name it." },
 	{ .name = "limits", .options = limit_options, ROOT(limits),
 	  .help = "Limits on sessions and messages." },
 	{ .name = "queue", .options = queue_options, ROOT(queue), .verify = verify_queue,
@@ -522,7 +551,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "filter", .flags = BLOCK_LATER },
 	{ .name = "policy", .flags = BLOCK_LATER },
 	{ .name = "destination", .flags = BLOCK_LATER },
-	{ .name = "source", .flags = BLOCK_LATER },
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },
 	{ .name = "test", .flags = BLOCK_LATER },

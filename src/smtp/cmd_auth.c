@@ -308,6 +308,10 @@ auth_act(struct session *s, struct call *call)
 		session_reply(s, 502, "5.5.1", "AUTH is not offered");
 		return;
 	}
+	if (s->helo == NULL) {
+		session_reply(s, 503, "5.5.1", "say EHLO first");
+		return;
+	}
 	if (!io_is_tls(&s->io)) {
 		session_reply(s, 538, "5.7.11", "that needs encryption: STARTTLS first");
 		return;

@@ -25,7 +25,7 @@ const struct verb verbs[] = {
 	{ "HELP", 0, STAGE_NONE, NULL, help_act, "HELP [verb]" },
 	{ "QUIT", VERB_PLAIN | VERB_NO_ARGS, STAGE_NONE, NULL, quit_act, "QUIT" },
 	{ "STARTTLS", VERB_PLAIN | VERB_NO_ARGS, STAGE_NONE, NULL, starttls_act, "STARTTLS" },
-	{ "AUTH", VERB_AFTER_HELO | VERB_NOT_IN_MAIL | VERB_ARGS | VERB_LINE_OF_AUTH, STAGE_NONE, NULL, auth_act,
+	{ "AUTH", VERB_NOT_IN_MAIL | VERB_ARGS | VERB_LINE_OF_AUTH, STAGE_NONE, NULL, auth_act,
 	    "AUTH mechanism [initial-response]" },
 	{ "XCLIENT", VERB_NOT_IN_MAIL | VERB_ARGS | VERB_LONG | VERB_LOGGED, STAGE_NONE, NULL, xclient_act,
 	    "XCLIENT attribute=value..." },

@@ -210,8 +210,9 @@ struct queue {
 	struct list announce;
 	struct port *port;
 	void *user;
+	bool stalled;         /* no attempt is near: what arrives is not kept in memory */
 	struct list due, held;
-	unsigned due_count;
+	unsigned due_count, active;
 	struct entry **heap;
 	uint32_t heap_count, heap_cap;
 	struct timer timer;

@@ -4,6 +4,7 @@
 import base64
 import os
 import pwd
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -87,6 +88,10 @@ class DovecotAuth(harness.SessionTest):
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+        try:
+            os.killpg(server.pid, signal.SIGKILL)  # its auth process goes on serving whom it serves
+        except ProcessLookupError:
+            pass
 
     def secure(self, extra="", source=None, **kw):
         cert, key = self.certificate()

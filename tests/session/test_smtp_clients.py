@@ -186,7 +186,7 @@ class Xclient(Middlemen):
         self.assertIn("with SMTP", received)
 
     def test_dialogue(self):
-        gateway = self.trusted("xclient_login = yes")
+        gateway = self.trusted("xclient_login = yes  sender_match = none")
         with gateway.client() as c:
             c.dialogue("""
                 S: 220
