@@ -14,6 +14,7 @@ libtmail_la_SOURCES += \
 	src/smtp/content.c src/smtp/content.h \
 	src/smtp/dovecot.c src/smtp/dovecot.h \
 	src/smtp/lockout.c src/smtp/lockout.h \
+	src/smtp/defence.c src/smtp/defence.h \
 	src/smtp/identity.c src/smtp/identity.h \
 	src/smtp/input.c src/smtp/input.h \
 	src/smtp/sender_match.c src/smtp/sender_match.h \
