@@ -2,11 +2,13 @@
 libtmail_la_SOURCES += \
 	src/mail/address.c src/mail/address.h \
 	src/mail/authline.c src/mail/authline.h \
+	src/mail/bdat.c src/mail/bdat.h \
 	src/mail/command.c src/mail/command.h \
 	src/mail/datastream.c src/mail/datastream.h \
 	src/mail/dsn.c src/mail/dsn.h src/mail/dsn_private.h src/mail/dsn_text.c \
 	src/mail/header.c src/mail/header.h \
 	src/mail/mailbox.c src/mail/mailbox.h \
+	src/mail/idn.c src/mail/idn.h \
 	src/mail/mime.c src/mail/mime.h \
 	src/mail/params.c src/mail/params.h \
 	src/mail/reply.c src/mail/reply.h \

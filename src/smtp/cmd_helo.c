@@ -61,7 +61,8 @@ ehlo_act(struct session *s, struct call *call)
 
 	greeted(s, call, true);
 	auth_add_offer(s, &auth);
-	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nDSN\nENHANCEDSTATUSCODES%s%s%s\nHELP",
+	session_reply(s, 250, NULL,
+	    "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nCHUNKING\nBINARYMIME\nDSN\nENHANCEDSTATUSCODES%s%s%s\nHELP",
 	    settings->hostname, (unsigned long long)settings->limits.message_size,
 	    session_offers_tls(s) ? "\nSTARTTLS" : "", xclient_offered(s), buf_str(&auth));
 	buf_fini(&auth);

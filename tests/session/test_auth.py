@@ -223,6 +223,8 @@ class Auth(AuthTest):
         c = self.client(self.secure())
         for line in ("MAIL FROM:<eve@example.com>", "RCPT TO:<b@example.net>", "DATA", "VRFY b"):
             self.assertTrue(c.command(line, 530).text.startswith("5.7.0"))
+        c.send("BDAT 6 LAST\r\nQUIT")
+        c.expect(530)
         for line in ("NOOP", "RSET", "EHLO x.example"):
             c.command(line, 250)
 
@@ -361,6 +363,17 @@ class SenderMatch(AuthTest):
         self.assertTrue(reply.text.startswith("5.7.1"))
         self.hops[0].wait_messages(len(good))
         self.assertEqual(gateway.wait_log(event="refused")["login"], "eve@example.com")
+
+    def test_header_in_chunks(self):
+        c = self.logged_in(self.secure())
+        for who, code in ((b"eve", 250), (b"bob", 550)):
+            letter = b"From: " + who + b"@example.com\r\nSubject: x\r\n\r\nHello\r\n"
+            c.command("MAIL FROM:<eve@example.com>", 250)
+            c.command("RCPT TO:<b@example.net>", 250)
+            c.send(b"BDAT 10\r\n" + letter[:10])
+            c.expect(250)
+            c.send(b"BDAT %d LAST\r\n" % (len(letter) - 10) + letter[10:])
+            c.expect(code)
 
     def test_header_of_a_large_message(self):
         c = self.logged_in(self.secure())
