@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 struct loop;
+struct secret_settings;
+struct settings;
 struct site;
 struct task;
 
@@ -34,12 +36,14 @@ enum conn_state { CONN_OPENING = 1, CONN_BUSY, CONN_IDLE, CONN_QUITTING };
 struct conn {
 	struct list link; /* in hop->idle or hop->busy */
 	struct site *site;
+	const struct settings *settings; /* a reference, while a task runs: what its attempts go by */
 	struct hop *hop;
 	struct loop *loop;
 	struct io io;
 	struct task *task; /* while one runs */
 	enum conn_state state;
 	unsigned offers;   /* enum hop_offer */
+	const struct secret_settings *secret; /* in SETTINGS, while it logs in */
 	unsigned mechanisms; /* of AUTH, a set of mail/sasl.h */
 	uint64_t size_max; /* RFC 1870; 0: no limit known */
 	uint64_t idle_until;
@@ -99,6 +103,9 @@ int conn_flush(struct conn *c, uint64_t timeout);
 
 /* In its task: the next complete reply, into c->reply. -1 with c->err: time-out, end of stream, rubbish. */
 int conn_reply(struct conn *c, uint64_t timeout);
+
+/* What its attempts go by; what the site goes by, while it is idle. */
+const struct settings *conn_settings(const struct conn *c);
 
 /* Milliseconds, of the settings. */
 uint64_t conn_command_timeout(const struct conn *c);

@@ -17,10 +17,14 @@
 /* RFC 5321 4.5.3.1.4: what does not fit into a command line follows after a challenge. */
 enum { COMMAND_MAX = 510 };
 
+/* Of the snapshot the connection goes by, which stays while others may come. */
 static const struct secret_settings *
-secret_of(const struct conn *c)
+find_secret(const struct conn *c)
 {
-	return c->site->route->secret;
+	const struct route_settings *r = c->site->route;
+
+	r = r != NULL ? settings_route_by_key(conn_settings(c), r->key) : NULL;
+	return r != NULL ? r->secret : NULL;
 }
 
 /* A line of the exchange, and the reply to it. */
@@ -80,7 +84,7 @@ begin(struct conn *c, const char *command, const struct buf *initial)
 static int
 login_plain(struct conn *c)
 {
-	const struct secret_settings *secret = secret_of(c);
+	const struct secret_settings *secret = c->secret;
 	struct buf message = { 0 };
 	int rc;
 
@@ -93,7 +97,7 @@ login_plain(struct conn *c)
 static int
 login_login(struct conn *c)
 {
-	const struct secret_settings *secret = secret_of(c);
+	const struct secret_settings *secret = c->secret;
 	struct buf user = { 0 }, password = { 0 };
 	int rc;
 
@@ -131,11 +135,11 @@ answer_run(void *arg)
 static int
 scram_exchange(struct conn *c, struct scram_client *scram, struct buf *message, struct buf *challenge)
 {
-	struct answer a = { scram, secret_of(c)->password, challenge, message, &c->err, -1 };
+	struct answer a = { scram, c->secret->password, challenge, message, &c->err, -1 };
 	char nonce[SCRAM_NONCE + 1];
 
 	scram_nonce(nonce);
-	scram_client_first(scram, secret_of(c)->user, nonce, message);
+	scram_client_first(scram, c->secret->user, nonce, message);
 	if (begin(c, "AUTH SCRAM-SHA-256", message) < 0 || take_challenge(c, challenge) < 0)
 		return -1;
 	message->len = 0;
@@ -190,7 +194,7 @@ log_in(struct conn *c)
 int
 conn_login(struct conn *c)
 {
-	const struct secret_settings *secret = secret_of(c);
+	const struct secret_settings *secret = c->secret = find_secret(c);
 
 	if (secret == NULL)
 		return 0;
