@@ -9,6 +9,7 @@ libtmail_la_SOURCES += \
 	src/delivery/hop.c src/delivery/hop.h \
 	src/delivery/own.c src/delivery/own.h \
 	src/delivery/reach.c \
+	src/delivery/limits.c src/delivery/limits.h \
 	src/delivery/reroute.c \
 	src/delivery/routing.c src/delivery/routing.h \
 	src/delivery/schedule.c src/delivery/schedule.h \

@@ -137,6 +137,9 @@ learn_offers(struct conn *c)
 
 	c->offers = 0;
 	c->size_max = 0;
+	c->limits = (struct hop_limits){ 0 };
+	if (reply_ehlo_find(&c->reply, "LIMITS", &k))
+		limits_learn(&c->limits, k.args, k.args_len);
 	for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (reply_ehlo_find(&c->reply, known[i].name, NULL))
 			c->offers |= known[i].offer;

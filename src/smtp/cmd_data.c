@@ -4,6 +4,7 @@
 #include "util/err.h"
 #include "util/log.h"
 #include "util/str.h"
+#include "mail/utf8.h"
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "spool/spool.h"
@@ -67,6 +68,35 @@ accepted(struct session *s, const struct message *m)
 	session_reply(s, 250, "2.0.0", "queued as %s", id);
 }
 
+static bool
+envelope_is_ascii(const struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->rcpt_count; i++)
+		if (!utf8_is_ascii(m->rcpt[i].address) || (m->rcpt[i].orcpt != NULL && !utf8_is_ascii(m->rcpt[i].orcpt)))
+			return false;
+	return utf8_is_ascii(m->sender);
+}
+
+/* Does mail that was given as SMTPUTF8 need it? What is ASCII in envelope and header can go anywhere (RFC 6531 3.2: the
+ * parameter is for messages that need it), and many clients say it always. */
+static bool
+needs_smtputf8(const struct message *m, const struct content *c)
+{
+	uint64_t left = m->size - c->stream.size + c->stream.header_size;
+	const struct chunk *k;
+	size_t i;
+
+	if (!envelope_is_ascii(m) || m->blob[0] != '\0')
+		return true;
+	for (k = m->first; k != NULL && left > 0; k = k->next)
+		for (i = 0; i < k->len && left > 0; i++, left--)
+			if ((unsigned char)k->data[i] > 127)
+				return true;
+	return false;
+}
+
 /* From here to 250 nothing asks whether the client is still there: once the message is committed it is ours, and a
  * client that did not see the reply sends it again (RFC 1047). */
 void
@@ -81,6 +111,8 @@ data_commit(struct session *s, const struct content *c)
 		m->flags |= MESSAGE_DOTS;
 	if (c->stream.flags & DATA_8BIT)
 		m->flags |= MESSAGE_8BITMIME;
+	if ((m->flags & MESSAGE_SMTPUTF8) && !needs_smtputf8(m, c))
+		m->flags &= ~(uint32_t)MESSAGE_SMTPUTF8;
 	if (s->tx.direction == DIRECTION_OUTBOUND)
 		m->flags |= MESSAGE_OUTBOUND;
 	s->stage = STAGE_MESSAGE;

@@ -86,6 +86,7 @@ add_received(struct content *c)
 		.tls_cipher = io_tls_cipher(&s->io),
 		.tls_bits = io_tls_bits(&s->io),
 		.id = id,
+		.utf8 = (m->flags & MESSAGE_SMTPUTF8) != 0,
 		.rcpt = m->rcpt_count == 1 ? m->rcpt[0].address : NULL,
 		.when = clock_wall(),
 	};
