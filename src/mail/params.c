@@ -326,11 +326,11 @@ keyword_length(const char *s, size_t n)
 
 /* esmtp-value = 1*(%d33-60 / %d62-126), and with SMTPUTF8 what is beyond ASCII (RFC 6531 3.3): the parameter decides */
 static size_t
-value_length(const char *s, size_t n)
+value_length(const char *s, size_t n, bool utf8)
 {
 	size_t i = 0;
 
-	while (i < n && ((s[i] > ' ' && s[i] < 0x7f && s[i] != '=') || (unsigned char)s[i] > 127))
+	while (i < n && ((s[i] > ' ' && s[i] < 0x7f && s[i] != '=') || (utf8 && (unsigned char)s[i] > 127)))
 		i++;
 	return i;
 }
@@ -358,7 +358,7 @@ parse_one(const char *s, size_t n, const struct row *rows, unsigned offered, uns
 		return refuse(error, 501, "malformed parameter", s, 0);
 	if (used < n && s[used] == '=') {
 		v.s = s + used + 1;
-		v.len = value_length(v.s, n - used - 1);
+		v.len = value_length(v.s, n - used - 1, (offered & OFFER_SMTPUTF8) != 0);
 		used += 1 + v.len;
 		if (v.len == 0)
 			return refuse(error, 501, "parameter without a value", s, name);

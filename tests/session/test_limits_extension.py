@@ -12,7 +12,8 @@ class Said(harness.SessionTest):
             return [line for line in c.hello().lines if line.startswith("LIMITS")]
 
     def test_what_is_configured(self):
-        self.assertEqual(self.words("limits { recipients = 3 messages_per_session = 2 }"), ["LIMITS RCPTMAX=3 MAILMAX=2"])
+        self.assertEqual(self.words("limits { recipients = 3 messages_per_session = 2 }"),
+                         ["LIMITS RCPTMAX=3 MAILMAX=2"])
         self.assertEqual(self.words(""), ["LIMITS RCPTMAX=1000"])
 
     def test_it_is_true(self):
