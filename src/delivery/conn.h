@@ -50,6 +50,7 @@ struct conn {
 	struct errand errand[2];
 	struct errand *feed;  /* the one whose recipients are not all in a transaction yet */
 	struct transaction tx[2]; /* under way, and the one sent ahead */
+	bool asked;        /* something was sent since the last bytes came */
 	struct buf out;    /* commands */
 	struct reply reply;
 	unsigned in_pos, in_len;

@@ -104,6 +104,16 @@ errand_settle_all(struct errand *a, enum fate to, const char *reply, const char 
 	errand_settle(a, 0, a->count, FATE_NONE, to, reply, status);
 }
 
+void
+errand_return_to_sender(struct errand *a)
+{
+	const char *reason = a->loaded.bounce_reason, *text = "returned by the administrator";
+
+	if (reason != NULL)
+		text = arena_printf(a->loaded.arena, "%s: %s", text, reason);
+	errand_settle_all(a, FATE_FAILED, text, "5.0.0");
+}
+
 static void
 release(struct errand *a)
 {
@@ -235,7 +245,7 @@ collect_changes(struct errand *a, int64_t now, int64_t next)
 		struct errand_rcpt *r = &a->rcpt[i];
 		struct rcpt_state changed;
 
-		if (r->fate < FATE_DELIVERED)
+		if (r->fate < FATE_DELIVERED || r->fate == FATE_NOTED)
 			continue;
 		log_recipient(a, r, now, next);
 		changed = (struct rcpt_state){ .index = out[r->state].index, .status = status[r->fate],
@@ -257,6 +267,28 @@ count_fates(const struct errand *a, unsigned delivered, unsigned deferred, unsig
 		counter_add(COUNTER_RECIPIENTS_DEFERRED, deferred);
 	if (failed > 0)
 		counter_add(COUNTER_RECIPIENTS_FAILED, failed);
+}
+
+void
+errand_note(struct errand *a, unsigned first, unsigned count)
+{
+	struct rcpt_state *done = arena_alloc(a->loaded.arena, count * sizeof(*done));
+	int64_t now = clock_wall();
+	unsigned n = 0;
+
+	for (unsigned i = first; i < first + count; i++) {
+		struct errand_rcpt *r = &a->rcpt[i];
+
+		if (r->fate != FATE_DELIVERED)
+			continue;
+		log_recipient(a, r, now, 0);
+		r->fate = FATE_NOTED;
+		done[n++] = (struct rcpt_state){ .index = a->loaded.rcpt[r->state].index, .status = RCPT_DELIVERED };
+	}
+	if (n == 0)
+		return;
+	count_fates(a, n, 0, 0);
+	entry_note(a->entry, done, n, a->peer);
 }
 
 /* The report that goes with the outcome, or NULL; *WARNED is set when the delay warning's turn has come. Failures

@@ -142,15 +142,16 @@ static void
 reroute_one(struct errand *a)
 {
 	const struct route_settings *route, *first = NULL;
-	bool failed = false, several = false;
+	bool failed = entry_bounce_wanted(a->entry), several = false;
 
-	for (unsigned i = 0; i < a->count; i++) {
+	if (failed)
+		errand_return_to_sender(a);
+	for (unsigned i = 0; i < a->count && !entry_bounce_wanted(a->entry); i++) {
 		route = route_of(a, i);
-		if (route == NULL || entry_bounce_wanted(a->entry)) {
+		if (route == NULL) {
 			failed = true;
-			errand_settle(a, i, 1, FATE_NONE, FATE_FAILED, route == NULL
-			    ? "the configuration has no route to this recipient any more"
-			    : "returned by the administrator", route == NULL ? "5.4.4" : "5.0.0");
+			errand_settle(a, i, 1, FATE_NONE, FATE_FAILED,
+			    "the configuration has no route to this recipient any more", "5.4.4");
 		} else if (first == NULL)
 			first = route;
 		else

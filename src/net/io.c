@@ -403,6 +403,14 @@ io_connect(struct io *io, const struct addr *to, const struct addr *from, uint64
 	return 0;
 }
 
+void
+io_quick_ack(struct io *io)
+{
+	int one = 1;
+
+	setsockopt(io->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one); /* on a unix socket there is nothing to gain */
+}
+
 static int
 handshake(struct io *io, int (*step)(SSL *), uint64_t deadline, struct err *err)
 {

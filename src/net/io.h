@@ -68,6 +68,9 @@ ssize_t io_send(struct io *io, const void *p, size_t n);
 /* In a task: a connection to TO, from FROM unless NULL. TCP_NODELAY is set. */
 int io_connect(struct io *io, const struct addr *to, const struct addr *from, uint64_t deadline, struct err *err);
 
+/* What was received is acknowledged now, not with the next write; not for what comes later. */
+void io_quick_ack(struct io *io);
+
 /* In a task: the handshake. Bytes received in plain text must have been discarded by the caller before. */
 int io_tls_accept(struct io *io, struct tls_ctx *ctx, uint64_t deadline, struct err *err);
 

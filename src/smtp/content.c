@@ -202,6 +202,19 @@ take(struct content *c, char *p, size_t n)
 	return used;
 }
 
+/* Refused, and what follows the message has been taken out of its pieces: whoever goes on sending for an hour does so
+ * at the cost of one small piece. */
+static void
+give_back(struct content *c)
+{
+	if (c->sink != CONTENT_NOWHERE || c->gave_back)
+		return;
+	c->gave_back = true;
+	message_release(c->m);
+	free(c->piece);
+	c->piece = NULL;
+}
+
 /* Bytes the client sent together with DATA, without waiting for 354. */
 static void
 take_waiting(struct content *c)
@@ -215,6 +228,7 @@ take_waiting(struct content *c)
 		n = n < room ? n : room;
 		memcpy(p, in->data + in->pos, n);
 		in->pos += take(c, p, n);
+		give_back(c);
 	}
 }
 
@@ -300,6 +314,7 @@ receive_some(struct content *c)
 	used = take(c, p, (size_t)n);
 	if (used < (size_t)n)
 		input_unread(&s->in, p + used, (size_t)n - used);
+	give_back(c);
 	return 0;
 }
 

@@ -296,19 +296,31 @@ apply_wants(struct entry *e)
 	}
 	entry_attempt_end(e);
 	e->flags &= (uint8_t)~want;
+	if (want == 0 && (e->flags & ENTRY_BOUNCE) && reason != NULL) {
+		attempt_get(e)->reason = reason; /* it waits for the next attempt */
+		return;
+	}
 	if (want & ENTRY_WANT_DROP)
 		entry_act(e, SPOOL_DROP, NULL);
 	else if (want & ENTRY_WANT_HOLD)
 		entry_act(e, SPOOL_HOLD, reason);
 	else if (want & ENTRY_WANT_BOUNCE)
-		entry_act(e, SPOOL_BOUNCE, NULL);
+		entry_act(e, SPOOL_BOUNCE, reason);
 	free(reason);
+}
+
+static void
+keep_reason(struct entry *e, const char *reason)
+{
+	struct attempt *a = attempt_get(e);
+
+	free(a->reason);
+	a->reason = reason != NULL ? xstrdup(reason) : NULL;
 }
 
 static bool
 act_on_active(struct entry *e, enum spool_action action, const char *reason)
 {
-	struct attempt *a;
 	uint8_t want = 0;
 
 	switch (action) {
@@ -319,15 +331,14 @@ act_on_active(struct entry *e, enum spool_action action, const char *reason)
 		e->flags &= (uint8_t)~ENTRY_WANT_HOLD;
 		return want != 0;
 	case SPOOL_HOLD:
-		a = attempt_get(e);
-		free(a->reason);
-		a->reason = reason != NULL ? xstrdup(reason) : NULL;
+		keep_reason(e, reason);
 		want = ENTRY_WANT_HOLD;
 		break;
 	case SPOOL_DROP:
 		want = ENTRY_WANT_DROP;
 		break;
 	case SPOOL_BOUNCE:
+		keep_reason(e, reason);
 		want = ENTRY_WANT_BOUNCE;
 		break;
 	}
@@ -367,8 +378,9 @@ entry_act(struct entry *e, enum spool_action action, const char *reason)
 		return true;
 	case SPOOL_BOUNCE:
 		e->flags |= ENTRY_BOUNCE;
+		keep_reason(e, reason);
 		settle(e, ENTRY_DUE, 0);
-		submit_state(e, ENTRY_DUE, NULL);
+		submit_state(e, ENTRY_DUE, reason);
 		return true;
 	}
 	return false;
@@ -560,6 +572,23 @@ entry_finish(struct entry *e, const struct outcome *o)
 		finish_done(e, o);
 	else
 		finish_deferred(e, o, &m);
+	arena_free(&m.arena);
+}
+
+void
+entry_note(struct entry *e, const struct rcpt_state *rcpt, unsigned count, const char *peer)
+{
+	const struct outcome o = { .rcpt = rcpt, .count = count, .peer = peer };
+	struct merged m = { 0 };
+	struct job *job;
+
+	check(e->state == ENTRY_ACTIVE && !(e->flags & ENTRY_FINISHING));
+	merge(e, &o, &m);
+	e->rcpt_pending = e->rcpt_count - (uint32_t)m.final;
+	check(e->rcpt_pending > 0);
+	job = add_rcpts(state_job(e, ENTRY_DUE, 0, NULL, e->queue->key), m.rcpt, m.count, m.peer);
+	entry_keep_rcpts(e, job->data + job->state_len + job->rcpts_head_len, job->rcpts_len);
+	port_submit(e->queue->port, job);
 	arena_free(&m.arena);
 }
 

@@ -36,7 +36,7 @@ struct cached {
 struct attempt {
 	char *rcpts;       /* body of its RCPTS record as loaded, or NULL */
 	size_t rcpts_len;
-	char *reason;      /* of the hold that was asked for */
+	char *reason;      /* of the hold or bounce that was asked for; a due entry to be bounced has it too */
 	char *key;         /* it moves to this queue */
 };
 
@@ -233,6 +233,7 @@ void queue_arm(struct queue *q);
 void entry_arrive(struct port *p, struct entry *e);
 void entry_forget(struct entry *e);   /* the message's bytes */
 void entry_attempt_end(struct entry *e);    /* frees what was kept for the attempt */
+void entry_keep_rcpts(struct entry *e, const void *p, size_t n); /* for the attempt: body of its RCPTS record */
 void entry_written(struct job *job);  /* on its loop: a STATE or DONE job came back */
 bool entry_act(struct entry *e, enum spool_action action, const char *reason);
 void entry_describe(const struct entry *e, struct entry_info *out); /* on its loop */

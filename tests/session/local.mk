@@ -16,6 +16,7 @@ EXTRA_DIST += tests/session/test_crash.py
 EXTRA_DIST += tests/session/test_delivery_bounce.py
 EXTRA_DIST += tests/session/test_delivery_content.py
 EXTRA_DIST += tests/session/test_delivery_hops.py
+EXTRA_DIST += tests/session/test_delivery_many.py
 EXTRA_DIST += tests/session/test_delivery_replies.py
 EXTRA_DIST += tests/session/test_delivery_tls.py
 EXTRA_DIST += tests/session/test_faults.py

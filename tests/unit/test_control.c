@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The admin server over its real socket, on a spool made up here: the functions of spool.h that control calls are
  * defined in this program and take the place of the library's. */
+#include "scratch.h"
 #include "control/client.h"
 #include "control/control.h"
 #include "control/filter.h"
@@ -215,7 +216,7 @@ hop_state_name(enum hop_state state)
 /* ---- a server and its clients ---- */
 
 struct server {
-	char folder[64], path[100];
+	char folder[SCRATCH_PATH], path[SCRATCH_PATH + 8];
 	struct control *control;
 };
 
@@ -230,8 +231,7 @@ setup(void **state)
 	entries = 40;
 	memset(forced_state, 0, sizeof forced_state);
 	acts = wakes = inspected = 0;
-	strcpy(s->folder, "/tmp/tmail-control-XXXXXX");
-	assert_non_null(mkdtemp(s->folder));
+	scratch_new(s->folder);
 	snprintf(s->path, sizeof s->path, "%s/admin", s->folder);
 	strcpy(un.sun_path, s->path);
 	config.fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -249,8 +249,7 @@ teardown(void **state)
 
 	control_stop(&s->control);
 	assert_int_equal(walks_open, 0);
-	unlink(s->path);
-	rmdir(s->folder);
+	scratch_remove(s->folder);
 	free(s);
 	return 0;
 }
