@@ -75,6 +75,23 @@ act_on(struct job *job, uint64_t id, const char *key)
 		a->matched += n > 0 ? (uint64_t)n : 1;
 }
 
+/* What would change nothing is not asked of the entry's loop: 20,000 entries that are due already are not worth as
+ * many turns of it. */
+static bool
+may_change(const struct job *job, const struct entry_info *e)
+{
+	switch ((enum spool_action)job->command->variant) {
+	case SPOOL_RETRY:
+		return e->state == ENTRY_DEFERRED;
+	case SPOOL_RELEASE:
+		return e->state == ENTRY_HELD || e->state == ENTRY_ACTIVE; /* it may be about to be held */
+	case SPOOL_HOLD:
+		return e->state != ENTRY_HELD;
+	default:
+		return true;
+	}
+}
+
 static void
 act_entry_found(struct job *job, const struct entry_info *e, const struct spool_detail *d)
 {
@@ -84,7 +101,7 @@ act_entry_found(struct job *job, const struct entry_info *e, const struct spool_
 	if (e->id >= a->before)
 		return;
 	a->matched++;
-	if (!a->dry_run)
+	if (!a->dry_run && may_change(job, e))
 		act_on(job, e->id, e->key);
 }
 
