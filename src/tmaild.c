@@ -5,7 +5,6 @@
 #include "control/worker.h"
 #include "directory/settings.h"
 #include "net/listener.h"
-#include "net/tls.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/check.h"
@@ -96,26 +95,6 @@ load(const char *path)
 	}
 	buf_fini(&errors);
 	return s;
-}
-
-/* A certificate may be a folder as the usual ACME clients lay it out. */
-static struct tls_ctx *
-load_certificate(const struct settings *s)
-{
-	const char *cert = s->tls.certificate, *key = s->tls.key;
-	struct tls_ctx *ctx;
-	struct stat st;
-	struct err err;
-
-	if (cert == NULL)
-		return NULL;
-	if (stat(cert, &st) == 0 && S_ISDIR(st.st_mode)) {
-		key = arena_printf(s->arena, "%s/privkey.pem", cert);
-		cert = arena_printf(s->arena, "%s/fullchain.pem", cert);
-	}
-	if (tls_server_new(&ctx, cert, key, &err) < 0)
-		fatal("%s:%d: %s", s->tls.place.file, s->tls.place.line, err.text);
-	return ctx;
 }
 
 static void
@@ -235,10 +214,11 @@ main(int argc, char **argv)
 
 	parse_arguments(&a, argc, argv);
 	s = load(a.config);
-	w.tls = load_certificate(s);
+	if (credentials_open(&w.credentials, s, &err) < 0)
+		fatal("%s", err.text);
 	if (a.test) {
 		printf("%s: good\n", a.config ? a.config : "embedded configuration");
-		tls_free(&w.tls);
+		credentials_fini(&w.credentials);
 		settings_free(&s);
 		return 0;
 	}
@@ -257,7 +237,7 @@ main(int argc, char **argv)
 	if (!is_worker)
 		unlink(s->admin.socket);
 	free(w.listen_fd);
-	tls_free(&w.tls);
+	credentials_fini(&w.credentials);
 	settings_free(&s);
 	return status;
 }

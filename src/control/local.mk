@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
+	src/control/certificates.c src/control/certificates.h \
+	src/control/credentials.c src/control/credentials.h \
 	src/control/sandbox.c src/control/sandbox.h \
 	src/control/supervisor.c src/control/supervisor.h \
 	src/control/worker.c src/control/worker.h

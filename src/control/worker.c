@@ -86,8 +86,9 @@ make_listeners(struct worker *w)
 static int
 assemble(struct worker *w, const struct worker_history *h, struct err *err)
 {
-	struct smtp_server_config smtp = { .settings = w->settings, .tls = w->config->tls };
-	struct delivery_config delivery = { .settings = w->settings };
+	struct smtp_server_config smtp = { .settings = w->settings, .tls = w->config->credentials.server };
+	struct delivery_config delivery = { .settings = w->settings, .tls = w->config->credentials.client,
+		.tls_verify = w->config->credentials.verify };
 	struct control_config control = { .settings = w->settings, .fd = w->config->admin_fd, .restarts = h->restarts,
 		.started = h->started };
 	unsigned i;
@@ -106,8 +107,7 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 	smtp.loops = delivery.loops = control.loops = w->loop;
 	smtp.loop_count = delivery.loop_count = control.loop_count = w->loops;
 	w->server = smtp_server_new(&smtp);
-	if (delivery_new(&w->delivery, &delivery, err) < 0)
-		return -1;
+	delivery_new(&w->delivery, &delivery);
 	control.smtp = w->server;
 	control.delivery = w->delivery;
 	if (control_start(&w->control, &control, err) < 0)

@@ -3,19 +3,19 @@
 #ifndef TMAIL_CONTROL_WORKER_H
 #define TMAIL_CONTROL_WORKER_H
 
+#include "control/credentials.h"
 #include "control/sandbox.h"
 #include "control/supervisor.h"
 
 #include <stdbool.h>
 
 struct settings;
-struct tls_ctx;
 
 /* What the supervisor opened with its privileges. */
 struct worker_config {
 	const struct settings *settings;
 	struct account account;
-	struct tls_ctx *tls;     /* the listeners' certificate, or NULL */
+	struct credentials credentials;
 	int *listen_fd;          /* in order of listeners and their addresses */
 	unsigned listen_count;
 	int admin_fd;

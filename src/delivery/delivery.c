@@ -4,7 +4,6 @@
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "net/loop.h"
-#include "net/tls.h"
 #include "spool/spool.h"
 #include "util/check.h"
 
@@ -38,22 +37,15 @@ on_wake(struct post *post)
 		site_wake(list_entry(link, struct site, link));
 }
 
-static bool
-needs_roots(const struct settings *s)
-{
-	for (unsigned i = 0; i < s->route_count; i++)
-		if (s->route[i].tls == TLS_VERIFY)
-			return true;
-	return false;
-}
-
-int
-delivery_new(struct delivery **out, const struct delivery_config *config, struct err *err)
+void
+delivery_new(struct delivery **out, const struct delivery_config *config)
 {
 	struct delivery *d = xcalloc(1, sizeof(*d));
 
 	d->settings = config->settings;
 	d->spool = config->spool;
+	d->tls = config->tls;
+	d->tls_verify = config->tls_verify;
 	d->count = config->loop_count;
 	d->home = xcalloc(d->count, sizeof(*d->home));
 	for (unsigned i = 0; i < d->count; i++) {
@@ -66,13 +58,7 @@ delivery_new(struct delivery **out, const struct delivery_config *config, struct
 		home->wake.fn = on_wake;
 		list_init(&home->sites);
 	}
-	if (tls_client_new(&d->tls, false, NULL, err) < 0 ||
-	    (needs_roots(d->settings) && tls_client_new(&d->tls_verify, true, d->settings->tls.ca, err) < 0)) {
-		delivery_free(&d);
-		return err_context(err, "delivery");
-	}
 	*out = d;
-	return 0;
 }
 
 void
@@ -88,8 +74,6 @@ delivery_free(struct delivery **delivery)
 
 			site_free(&site);
 		}
-	tls_free(&d->tls);
-	tls_free(&d->tls_verify);
 	free(d->home);
 	free(d);
 	*delivery = NULL;

@@ -14,19 +14,23 @@
 #include <stdint.h>
 
 struct delivery;
+struct next_hop;
 struct queue;
 struct settings;
 struct spool;
+struct tls_ctx;
 
 struct delivery_config {
 	const struct settings *settings; /* borrowed until delivery_free() */
 	struct spool *spool;
+	struct tls_ctx *tls;             /* borrowed likewise, for TLS towards next hops, */
+	struct tls_ctx *tls_verify;      /* and where a route verifies; NULL: none does */
 	struct loop **loops;             /* the array is copied */
 	unsigned loop_count;
 };
 
-/* Before loops run. Makes the TLS contexts connections need (reads the roots for `tls = verify`). */
-int delivery_new(struct delivery **d, const struct delivery_config *config, struct err *err);
+/* Before loops run. */
+void delivery_new(struct delivery **d, const struct delivery_config *config);
 
 /* The call-back for spool_start(), with the delivery as ARG: QUEUE has something due. On the queue's loop; does
  * little: the work begins in a later turn of the loop. */
@@ -58,11 +62,11 @@ enum hop_state {
 	HOP_PROBING,    /* was dead; one connection is finding out */
 };
 
-enum { HOP_ERROR_TEXT = 256 };
+enum { HOP_ERROR_TEXT = 256, HOP_TEXT = ADDR_TEXT + 8 };
 
 struct hop_status {
 	char key[128];           /* the queue's key: "domain:NAME" or "route:NAME" */
-	char hop[ADDR_TEXT];
+	char hop[HOP_TEXT];
 	unsigned weight;
 	bool backup;
 	enum hop_state state;
@@ -81,6 +85,9 @@ struct hop_status {
  * at most TIMEOUT_MS each; -1 when one did not (its hops are missing). */
 int delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct hop_status *hop, void *arg),
     void *arg);
+
+/* "192.0.2.1:25", "lmtp:unix:/run/dovecot/lmtp"; OUT holds HOP_TEXT bytes. */
+const char *hop_text(const struct next_hop *hop, char *out);
 
 /* "alive", "dead", ... */
 const char *hop_state_name(enum hop_state state);

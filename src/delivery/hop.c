@@ -14,6 +14,15 @@ least(uint64_t a, uint64_t b)
 	return (uint32_t)(a < b ? a : b);
 }
 
+const char *
+hop_text(const struct next_hop *hop, char *out)
+{
+	char address[ADDR_TEXT];
+
+	snprintf(out, HOP_TEXT, "%s%s", hop->lmtp ? "lmtp:" : "", addr_text(&hop->address, address));
+	return out;
+}
+
 void
 hops_init(struct hops *h, const struct route_settings *route, const struct queue_settings *queue)
 {
@@ -26,7 +35,7 @@ hops_init(struct hops *h, const struct route_settings *route, const struct queue
 		struct hop *hop = &h->hop[i];
 
 		hop->conf = &route->hop[i];
-		addr_text(&hop->conf->address, hop->text);
+		hop_text(hop->conf, hop->text);
 		hop->state = HOP_UNUSED;
 		hop->limit_max = route->connections ? route->connections : 1;
 		hop->limit = 1000 * least(HOP_START_LIMIT, hop->limit_max);

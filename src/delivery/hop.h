@@ -23,7 +23,7 @@ enum {
 
 struct hop {
 	const struct next_hop *conf;
-	char text[ADDR_TEXT];
+	char text[HOP_TEXT];
 	enum hop_state state;
 	bool suspect;             /* silent while work waits: used only when nobody else is there */
 	bool counted;             /* in the counter of hops that are down */

@@ -94,6 +94,7 @@ make_other(const struct errand *a, const struct route_settings *stay, struct err
 	copy->ret = m->ret;
 	copy->client = dup(arena, m->client);
 	copy->helo = dup(arena, m->helo);
+	copy->login = dup(arena, m->login);
 	copy->rcpt = arena_zalloc(arena, a->count * sizeof(*copy->rcpt));
 	for (unsigned i = 0; i < a->count; i++) {
 		const struct recipient *from = errand_recipient(a, i);

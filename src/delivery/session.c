@@ -151,20 +151,22 @@ learn_offers(struct conn *c)
 		c->size_max = 0;
 }
 
+/* LHLO has no older form (RFC 2033 4.1). */
 static int
 hello(struct conn *c)
 {
 	const char *name = c->site->settings->hostname;
+	bool lmtp = c->hop->conf->lmtp;
 
-	if (ask(c, "EHLO", name) < 0)
+	if (ask(c, lmtp ? "LHLO" : "EHLO", name) < 0)
 		return -1;
 	c->offers = 0;
 	if (reply_class(&c->reply) == 2) {
 		learn_offers(c);
 		return 0;
 	}
-	if (reply_class(&c->reply) != 5)
-		return refused(c, "EHLO");
+	if (lmtp || reply_class(&c->reply) != 5)
+		return refused(c, lmtp ? "LHLO" : "EHLO");
 	if (ask(c, "HELO", name) < 0)
 		return -1;
 	return reply_class(&c->reply) == 2 ? 0 : refused(c, "HELO");
@@ -219,6 +221,8 @@ secure(struct conn *c)
 
 	if (mode == TLS_NONE || (optional && c->hop->plain_until > loop_now(c->loop)))
 		return 0;
+	if (optional && c->hop->conf->address.u.sa.sa_family == AF_UNIX)
+		return 0; /* nobody listens between two ends of one machine */
 	if (!(c->offers & HOP_OFFERS_STARTTLS))
 		return optional ? 0 : err_set(&c->err, "TLS is required, but the next hop does not offer STARTTLS");
 	rc = start_tls(c);

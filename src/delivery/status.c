@@ -42,7 +42,7 @@ describe_route(const struct route_settings *route, unsigned i, struct hop_status
 {
 	memset(out, 0, sizeof(*out));
 	snprintf(out->key, sizeof(out->key), "%s", route->key);
-	addr_text(&route->hop[i].address, out->hop);
+	hop_text(&route->hop[i], out->hop);
 	out->weight = route->hop[i].weight;
 	out->backup = route->hop[i].backup;
 	out->state = HOP_UNUSED;

@@ -44,7 +44,7 @@ static void
 look(struct site *site, struct errand *a, struct entry *e, int64_t now)
 {
 	const struct queue_settings *q = &site->settings->queue;
-	char reason[HOP_ERROR_TEXT + ADDR_TEXT + 64];
+	char reason[HOP_ERROR_TEXT + HOP_TEXT + 64];
 	const struct message *m;
 
 	if (errand_begin(a, site, e) < 0)

@@ -251,9 +251,28 @@ on_data(struct transaction *t, const struct reply *reply, int class)
 	return STEP_OVER;
 }
 
+/* The replies come in the order of the accepted recipients: this one's fate, and whether another is to come. */
+static enum transaction_step
+on_end_lmtp(struct transaction *t, const struct reply *reply, int class)
+{
+	const struct errand_rcpt *rcpt = &t->errand->rcpt[t->first];
+
+	while (rcpt[t->ended].fate != FATE_ACCEPTED)
+		t->ended++;
+	errand_settle(t->errand, t->first + t->ended, 1, FATE_ACCEPTED, fate_of(class), words(reply), NULL);
+	while (t->ended < t->count && rcpt[t->ended].fate != FATE_ACCEPTED)
+		t->ended++;
+	if (t->ended < t->count)
+		return STEP_WAIT;
+	t->await = AWAIT_NOTHING;
+	return STEP_OVER;
+}
+
 static enum transaction_step
 on_end(struct transaction *t, const struct reply *reply, int class)
 {
+	if (t->lmtp)
+		return on_end_lmtp(t, reply, class);
 	errand_settle(t->errand, t->first, t->count, FATE_ACCEPTED, fate_of(class), words(reply), NULL);
 	t->await = AWAIT_NOTHING;
 	return STEP_OVER;

@@ -35,7 +35,9 @@ struct transaction {
 	bool mail_ok;
 	bool replied;           /* MAIL was answered */
 	bool hop_fault;         /* MAIL's answer was about the server, not about the message */
+	bool lmtp;              /* the end of the message has a reply for each accepted recipient (RFC 2033 4.2) */
 	unsigned answered;      /* recipients */
+	unsigned ended;         /* recipients whose reply to the end was read, or who have none; LMTP */
 	unsigned accepted;
 };
 
@@ -43,7 +45,7 @@ enum transaction_step {
 	STEP_WAIT = 1,  /* the reply to an earlier command: more replies are to come */
 	STEP_COMMAND,   /* send the next command: transaction_commands() */
 	STEP_CONTENT,   /* 354, with recipients: send the message */
-	STEP_EMPTY,     /* 354, but there is nobody to deliver to: send a lone dot, ignore its reply */
+	STEP_EMPTY,     /* 354, but there is nobody to deliver to: send a lone dot, ignore its reply; LMTP has none */
 	STEP_OVER,      /* every recipient's fate is known */
 	STEP_CLOSING,   /* the server closes the channel (421): so does the client; undecided recipients are deferred,
 	                 * or untouched where hop_fault is set */

@@ -132,6 +132,7 @@ begin(struct conn *c, struct transaction *t)
 	if (a == NULL)
 		return false;
 	transaction_begin(t, a, (c->offers & HOP_OFFERS_PIPELINING) != 0, c->need_rset);
+	t->lmtp = c->hop->conf->lmtp;
 	c->need_rset = false;
 	c->feed = a->next < a->count ? a : NULL;
 	transaction_commands(t, c->offers, &c->out);
@@ -207,12 +208,19 @@ time_for(const struct conn *c, const struct transaction *t)
 	return t->await == AWAIT_DATA && command > DATA_REPLY_MAX ? DATA_REPLY_MAX : command;
 }
 
-/* 354 though nobody is left to deliver to: the lone dot ends it (RFC 2920 3.1), its reply is of no interest. */
+/* 354 though nobody is left to deliver to: the lone dot ends it (RFC 2920 3.1), its reply is of no interest. Over LMTP
+ * it ought to have been 503, and whether a reply to the dot will come is anybody's guess. */
 static int
 send_nothing(struct conn *c)
 {
 	buf_adds(&c->out, ".\r\n");
-	if (conn_flush(c, conn_command_timeout(c)) < 0 || conn_reply(c, conn_end_timeout(c)) < 0)
+	if (conn_flush(c, conn_command_timeout(c)) < 0)
+		return -1;
+	if (c->hop->conf->lmtp) {
+		c->closing = true;
+		return 0;
+	}
+	if (conn_reply(c, conn_end_timeout(c)) < 0)
 		return -1;
 	if (c->reply.code == 421)
 		c->closing = true;
@@ -231,7 +239,7 @@ next_reply(struct conn *c, struct transaction *cur, struct transaction *next)
 			return -1;
 	}
 	rc = conn_reply(c, time_for(c, cur));
-	if (rc == 0 && sent != 0)
+	if (rc == 0 && sent != 0 && cur->ended == 0)
 		hop_timed(c->hop, clock_us() - sent);
 	return rc;
 }

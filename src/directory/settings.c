@@ -85,8 +85,8 @@ settle_listeners(struct settings *s, const struct option_context *c)
 		if (l->name == NULL && l->address_count > 0)
 			l->name = arena_strdup(c->arena, addr_text(&l->address[0], text));
 		if (l->tls == TLS_AUTO)
-			l->tls = s->tls.certificate != NULL ? TLS_OPTIONAL : TLS_NONE;
-		else if (l->tls != TLS_NONE && s->tls.certificate == NULL && sound)
+			l->tls = s->tls.certificate_count > 0 ? TLS_OPTIONAL : TLS_NONE;
+		else if (l->tls != TLS_NONE && s->tls.certificate_count == 0 && sound)
 			conf_error(c->errors, &l->place,
 			    "listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }");
 	}

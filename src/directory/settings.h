@@ -35,9 +35,12 @@ struct listener_settings {
 struct tls_settings {
 	struct place place;
 	const char *block, *name;
-	const char *certificate; /* PEM with chain and key, a folder with fullchain.pem and privkey.pem, or NULL */
-	const char *key;         /* PEM, or NULL: in the certificate's file */
-	const char *ca;          /* roots for `tls = verify`, or NULL: the system's */
+	const char **certificate; /* files, folders, globs of them: control/certificates.h; the first is the default */
+	unsigned certificate_count;
+	const char **key;         /* none, or one for each certificate */
+	unsigned key_count;
+	const char **ca;          /* roots for `tls = verify` and clients' certificates; none: the system's */
+	unsigned ca_count;
 };
 
 struct limit_settings {
@@ -67,6 +70,7 @@ struct next_hop {
 	const char *text;  /* as written */
 	unsigned weight;   /* 1 unless given */
 	bool backup;       /* used only while no other is alive */
+	bool lmtp;         /* RFC 2033 */
 };
 
 /* One list of next hops with its rules: what a `domain` or a `route` leads to. Its key is what the spool keeps. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+enum { SMTP_PORT = 25, LMTP_PORT = 24 };
 enum { HOST_MAX = 253, LABEL_MAX = 63, LOCAL_MAX = 64, WEIGHT_MAX = 1000 };
 
 static bool
@@ -173,8 +174,6 @@ refuse_later(const char *address, struct err *err)
 	size_t n = strcspn(address, ":");
 	char host[HOST_MAX + 1];
 
-	if (str_starts(address, "lmtp:"))
-		return err_set(err, "next hops that speak LMTP are not built yet");
 	if (str_starts(address, "mx:"))
 		return err_set(err, "next hops by MX are not built yet: write an address, as in 10.0.0.5:25");
 	if (*address == ':')
@@ -199,7 +198,10 @@ parse_next_hop(const struct option_input *in, void *out, struct err *err)
 	word = strtok_r(copy, " \t", &rest);
 	if (word == NULL)
 		return err_set(err, "an address is expected, as in 10.0.0.5:25");
-	if (refuse_later(word, err) < 0 || addr_parse(word, 25, &hop->address, err) < 0)
+	hop->lmtp = str_starts(word, "lmtp:");
+	if (hop->lmtp)
+		word += 5;
+	if (refuse_later(word, err) < 0 || addr_parse(word, hop->lmtp ? LMTP_PORT : SMTP_PORT, &hop->address, err) < 0)
 		return -1;
 	while ((word = strtok_r(NULL, " \t", &rest)) != NULL)
 		if (next_hop_word(word, hop, err) < 0)
@@ -294,9 +296,9 @@ const struct option_type type_network = { "network",
 	"A numeric address, or a network with its prefix length: 192.0.2.0/24, 2001:db8::/32.", sizeof(struct network),
 	parse_network, print_network };
 const struct option_type type_next_hop = { "next hop",
-	"A numeric address, its port if it is not 25, or unix:/path; in the same quotes may follow backup, for one "
-	"that is "
-	"used only while no other is alive, and weight=N, its share among those in turn.",
+	"A numeric address, its port if it is not 25, or unix:/path; with lmtp: before it, as in lmtp:10.0.0.5:24 or "
+	"lmtp:unix:/run/dovecot/lmtp, a server that speaks LMTP (port 24 unless given). In the same quotes may follow "
+	"backup, for one that is used only while no other is alive, and weight=N, its share among those in turn.",
 	sizeof(struct next_hop), parse_next_hop, print_next_hop };
 const struct option_type type_pattern = { "pattern",
 	"user@example.com is one address, @example.com every address of that domain, @.example.com every address of "

@@ -56,15 +56,21 @@ static const struct option listener_options[] = {
 	{ 0 },
 };
 
+#define TLS(field) .offset = offsetof(struct tls_settings, field), .count_offset = offsetof(struct tls_settings, field##_count)
+
 static const struct option tls_options[] = {
-	{ .name = "certificate", .type = &option_path, .flags = OPTION_ONE | OPTION_REQUIRED,
-	  .offset = offsetof(struct tls_settings, certificate), .example = "/etc/tmail/tls/mx.pem",
-	  .help = "A PEM file with the certificate and its chain, and the private key unless key names another "
-		  "file; or a folder that holds fullchain.pem and privkey.pem. Read at start, with the privileges "
-		  "of the supervisor." },
-	{ .name = "key", .type = &option_path, .flags = OPTION_ONE, .offset = offsetof(struct tls_settings, key),
-	  .fallback_help = "the key is in the file of the certificate", .example = "/etc/tmail/tls/mx.key",
-	  .help = "A PEM file with the private key." },
+	{ .name = "certificate", .type = &option_path, .flags = OPTION_LIST, TLS(certificate),
+	  .fallback_help = "none, TLS is not offered",
+	  .example = "/etc/tmail/tls/mx.pem, /etc/tmail/tls/mx-rsa.pem",
+	  .help = "What the gateway shows to clients. A PEM file with a certificate and its chain, and the private "
+		  "key unless key or a file of the same name that ends in .key has it; a folder that holds "
+		  "fullchain.pem and privkey.pem, or tls.crt and tls.key; or a pattern of such files and folders, "
+		  "where * and ? stand for anything. A client is shown the certificate of the name it asks for "
+		  "(SNI), wildcards included, else the first one. There may be an RSA and an ECDSA certificate for "
+		  "a name: a client gets the one it can use. Read at start, with the privileges of the supervisor." },
+	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
+	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
+	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },
 	{ .name = "ca", .flags = OPTION_LATER },
 	{ 0 },
 };
@@ -171,8 +177,9 @@ static const struct option_word recipient_words[] = {
 	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }
 
 #define NEXT_HOP_HELP \
-	"Numeric addresses, with their port if it is not 25, or unix:/path. In the same quotes may follow backup, " \
-	"for one that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
+	"Numeric addresses, with their port if it is not 25, or unix:/path; with lmtp: before it, servers that speak " \
+	"LMTP. In the same quotes may follow backup, for one that is used only while no other is alive, and weight=N, " \
+	"its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
 	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
@@ -270,6 +277,15 @@ static const struct option delivery_options[] = {
 	  .fallback = "30s", .help = "A connection is kept without work for so long." },
 	{ 0 },
 };
+
+static void
+verify_tls(void *block, const struct option_context *c)
+{
+	const struct tls_settings *t = block;
+
+	if (t->key_count > 0 && t->key_count != t->certificate_count)
+		conf_error(c->errors, &t->place, "tls: 'key' has to name one file for each of 'certificate'");
+}
 
 static void
 verify_queue(void *block, const struct option_context *c)
@@ -372,7 +388,7 @@ static const struct option_block root_blocks[] = {
 	  .options = listener_options,
 	  ROOT(listener), .count_offset = offsetof(struct settings, listener_count),
 	  .size = sizeof(struct listener_settings), .title = "name", .help = "Where mail comes in." },
-	{ .name = "tls", .options = tls_options, ROOT(tls), .help = "What the gateway shows to clients that use "
+	{ .name = "tls", .options = tls_options, ROOT(tls), .verify = verify_tls, .help = "What the gateway shows to clients that use "
 		  "TLS." },
 	{ .name = "domain", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = domain_options, ROUTES,
 	  .verify = verify_domain, .title = "name",

@@ -253,9 +253,13 @@ add_text_part(struct buf *out, const struct dsn *d, const char *boundary)
 static void
 add_mta_name(struct buf *out, const char *peer)
 {
-	size_t n = strcspn(peer, ":");
-	bool bracket = peer[0] == '[' || strchr(peer + n + (peer[n] == ':'), ':') != NULL;
+	size_t n;
+	bool bracket;
 
+	if (str_starts(peer, "lmtp:"))
+		peer += 5;
+	n = strcspn(peer, ":");
+	bracket = peer[0] == '[' || strchr(peer + n + (peer[n] == ':'), ':') != NULL;
 	if (str_starts(peer, "unix:")) {
 		buf_adds(out, "x-local; ");
 		adds_clean(out, peer);

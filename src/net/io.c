@@ -449,8 +449,8 @@ static void
 tls_attach(struct io *io, struct tls_ctx *ctx)
 {
 	check(io->ssl == NULL);
-	io->ssl = SSL_new(ctx->ssl);
-	check(io->ssl != NULL && SSL_set_fd(io->ssl, io->fd) == 1);
+	io->ssl = tls_new(ctx);
+	check(SSL_set_fd(io->ssl, io->fd) == 1);
 }
 
 int

@@ -1,21 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-/* TLS contexts: what a listener offers and what a client demands. Streams use them through net/io.h. */
+/* TLS contexts: what a listener offers and what a client demands. Streams use them through net/io.h. TLS >= 1.2, no
+ * tickets, no sessions to resume, no renegotiation. */
 #ifndef TMAIL_NET_TLS_H
 #define TMAIL_NET_TLS_H
 
 #include "util/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
+struct keyring;
+struct keyring_pair;
 struct tls_ctx;
 
-/* Server side: CERT has the chain, KEY the private key (both PEM; KEY NULL: the key is in CERT too). TLS >= 1.2,
- * no tickets, no renegotiation. Reads files: at start, with privileges. */
-int tls_server_new(struct tls_ctx **ctx, const char *cert, const char *key, struct err *err);
+/* Is PAIR fit for use: whole, its key its own, strong enough? -1: ERR names its file. */
+int tls_pair_check(const struct keyring_pair *pair, struct err *err);
 
-/* Client side. VERIFY: the peer's chain must lead to CA_FILE (NULL: the system's roots) and match the name. */
-int tls_client_new(struct tls_ctx **ctx, bool verify, const char *ca_file, struct err *err);
+/* Server side: shows the certificates of RING by the name a client asks for (RFC 6066 3), a wildcard's where none has
+ * the name itself, else the first; of several kinds of keys for a name the one the client's signature algorithms
+ * allow. -1: one cannot be used; ERR names its file. */
+int tls_server_new(struct tls_ctx **ctx, const struct keyring *ring, struct err *err);
+
+/* Client side. VERIFY: the peer's chain must lead to RING's roots and match the name. RING may be NULL without it. */
+int tls_client_new(struct tls_ctx **ctx, bool verify, const struct keyring *ring, struct err *err);
+
+/* Any thread: later handshakes go by RING; streams under TLS stay as they are. -1: nothing was changed. */
+int tls_replace(struct tls_ctx *ctx, const struct keyring *ring, struct err *err);
 
 void tls_free(struct tls_ctx **ctx);
+
+/* What a server shows. Strings live until FN returns. */
+struct tls_certificate {
+	const char *file;
+	const char *kind;        /* "RSA 2048", "ECDSA P-256", "Ed25519" */
+	const char *const *name; /* DNS names */
+	unsigned name_count;
+	const char *problem;     /* why the file as it is now was not taken, or NULL */
+	int64_t not_before, not_after; /* wall seconds */
+	bool used;               /* false: others come first for all its names */
+	char fingerprint[65];    /* SHA-256, hexadecimal */
+};
+
+/* Any thread: the certificates in force, in order. */
+void tls_each(struct tls_ctx *ctx, void (*fn)(const struct tls_certificate *c, void *arg), void *arg);
 
 #endif

@@ -81,6 +81,7 @@ add_received(struct content *c)
 		.literal = local ? NULL : addr_literal(&s->peer, literal),
 		.by = session_settings(s)->hostname,
 		.esmtp = s->esmtp,
+		.auth = s->login != NULL,
 		.tls_version = io_tls_version(&s->io),
 		.tls_cipher = io_tls_cipher(&s->io),
 		.tls_bits = io_tls_bits(&s->io),

@@ -57,6 +57,7 @@ session_log_client(struct log_record *r, const struct session *s)
 
 	log_str(r, "client", addr_ip_text(&s->peer, text));
 	log_str(r, "helo", s->helo);
+	log_str(r, "login", s->login);
 }
 
 /* How far the client came. */
@@ -98,6 +99,7 @@ session_free(struct session *s)
 	server_session_ended(s->home, &s->peer);
 	input_fini(&s->in);
 	free(s->helo);
+	free(s->login);
 	free(s);
 }
 

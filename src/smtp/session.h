@@ -68,6 +68,7 @@ struct session {
 	struct input in;
 	struct mail_transaction tx;
 	char *helo;               /* what the client called itself; NULL: not greeted yet */
+	char *login;              /* who authenticated; NULL: nobody did. Kept over RSET and EHLO (RFC 4954 4) */
 	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
 	struct addr peer;
 	uint32_t errors, commands, messages;
@@ -120,7 +121,7 @@ struct smtp_server *session_server(const struct session *s);
 /* Until when the next command must have come, and how long a client may take to read a reply. */
 uint64_t session_command_deadline(const struct session *s);
 
-/* Who it is: client= and helo=. */
+/* Who it is: client=, helo= and login=. */
 void session_log_client(struct log_record *r, const struct session *s);
 
 /* Is STARTTLS to be had now? */

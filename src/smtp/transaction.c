@@ -33,6 +33,7 @@ mail_transaction_begin(struct session *s, const struct address *sender, const st
 	m->sender = arena_strndup(m->arena, sender->text, sender->len);
 	m->client = arena_strdup(m->arena, addr_ip_text(&s->peer, text));
 	m->helo = s->helo != NULL ? arena_strdup(m->arena, s->helo) : NULL;
+	m->login = s->login != NULL ? arena_strdup(m->arena, s->login) : NULL;
 	if (params->body == BODY_8BITMIME)
 		m->flags |= MESSAGE_8BITMIME;
 	task_set_message(m->id);

@@ -54,6 +54,7 @@ struct message {
 	char ret;              /* RFC 3461 RET: 'F', 'H' or 0 */
 	const char *client;    /* numeric address of the client, for logs and reports; NULL: made here */
 	const char *helo;
+	const char *login;     /* who authenticated; NULL: nobody did */
 	struct recipient *rcpt;
 	uint32_t rcpt_count;
 	const char **group;    /* next-hop keys, opaque to the spool */

@@ -128,6 +128,9 @@ put_envelope(struct buf *b, const struct message *m)
 		put_text(b, r->address, TEXT_MAX);
 		put_text(b, r->orcpt, TEXT_MAX);
 	}
+	/* At the end, and only where there is one: most envelopes have none. */
+	if (m->login != NULL)
+		put_text(b, m->login, TEXT_MAX);
 }
 
 static void
@@ -249,7 +252,9 @@ load_envelope(struct message *m, struct cursor *c)
 		if (c->bad || r->address == NULL || r->group >= m->group_count)
 			return -1;
 	}
-	return 0;
+	if (c->at < c->end)
+		m->login = copy_text(c, m->arena);
+	return c->bad ? -1 : 0;
 }
 
 int

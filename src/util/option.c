@@ -105,9 +105,7 @@ right_number(const struct option *o, const struct conf_node *n, const struct opt
 {
 	if (n->count == 0 && !((o->flags & OPTION_LIST) && (o->flags & OPTION_EMPTY)))
 		conf_error(c->errors, &n->place, "'%s = { }': the list is empty", o->name);
-	else if (!(o->flags & OPTION_LIST) && (o->flags & OPTION_ONE) && n->count > 1)
-		conf_error(c->errors, &n->place, "several values of '%s' are not built yet", o->name);
-	else if (!(o->flags & OPTION_LIST) && !(o->flags & OPTION_ONE) && n->list)
+	else if (!(o->flags & OPTION_LIST) && n->list)
 		conf_error(c->errors, &n->place, "'%s' takes one value, without braces", o->name);
 	else
 		return true;

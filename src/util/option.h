@@ -46,8 +46,7 @@ enum option_flags {
 	OPTION_LIST = 1,      /* a pointer to values at `offset`, their number (unsigned) at `count_offset` */
 	OPTION_EMPTY = 2,     /* the list or string may be empty */
 	OPTION_REQUIRED = 4,  /* has to be written */
-	OPTION_ONE = 8,       /* one value that may stand in braces; several are not built yet */
-	OPTION_LATER = 16,    /* part of the language, not built yet: only `name` and `help` count */
+	OPTION_LATER = 8,     /* part of the language, not built yet: only `name` and `help` count */
 };
 
 struct option {

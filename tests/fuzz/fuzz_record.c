@@ -55,6 +55,7 @@ try_message(const char *head, size_t head_len, const char *body, size_t len)
 	same_text(again->sender, m->sender);
 	same_text(again->envid, m->envid);
 	same_text(again->helo, m->helo);
+	same_text(again->login, m->login);
 	for (i = 0; i < m->rcpt_count; i++) {
 		same_text(again->rcpt[i].address, m->rcpt[i].address);
 		same_text(again->rcpt[i].orcpt, m->rcpt[i].orcpt);

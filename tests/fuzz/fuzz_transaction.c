@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A next hop that says anything: the client's reading of it. The first byte chooses pipelining and the number of
+/* A next hop that says anything: the client's reading of it. The first byte chooses pipelining, LMTP and the number of
  * recipients, the rest is what the next hop sends. Whatever it is, a recipient counts as delivered only when its RCPT
  * and the final dot were both answered 2xx, and refused only by a 5xx. */
 #include "delivery/errand.h"
@@ -25,8 +25,22 @@ struct world {
 	struct transaction t;
 	struct buf out;
 	int rcpt_code[RCPT_MAX]; /* what each RCPT was answered */
-	int mail_code, data_code, end_code;
+	int mail_code, data_code;
+	int end_code[RCPT_MAX]; /* what it was told of the end of the message; LMTP: each by itself */
 };
+
+/* The first accepted recipient without a reply, or all of them. */
+static void
+note_end(struct world *w, int code)
+{
+	for (unsigned i = 0; i < w->errand.count; i++) {
+		if (w->rcpt_code[i] / 100 != 2 || w->end_code[i] != 0)
+			continue;
+		w->end_code[i] = code;
+		if (w->t.lmtp)
+			break;
+	}
+}
 
 static void
 note(struct world *w, const struct reply *r)
@@ -42,7 +56,7 @@ note(struct world *w, const struct reply *r)
 		w->data_code = r->code;
 		break;
 	case AWAIT_END:
-		w->end_code = r->code;
+		note_end(w, r->code);
 		break;
 	default:
 		break;
@@ -58,16 +72,16 @@ judge(const struct world *w)
 		check(r->fate != FATE_SENT && r->fate != FATE_ACCEPTED);
 		if (r->fate == FATE_DELIVERED)
 			check(w->mail_code / 100 == 2 && w->rcpt_code[i] / 100 == 2 && w->data_code == 354 &&
-			    w->end_code / 100 == 2);
+			    w->end_code[i] / 100 == 2);
 		if (r->fate == FATE_FAILED)
 			check(w->mail_code / 100 == 5 || w->rcpt_code[i] / 100 == 5 || w->data_code / 100 == 5 ||
-			    w->end_code / 100 == 5);
+			    w->end_code[i] / 100 == 5);
 	}
 }
 
 /* One transaction over the bytes that are left. False when the connection would be closed. */
 static bool
-run(struct world *w, bool pipelined, unsigned count, const char **p, const char *end)
+run(struct world *w, bool pipelined, bool lmtp, unsigned count, const char **p, const char *end)
 {
 	enum transaction_step step = STEP_WAIT;
 	struct reply reply;
@@ -75,12 +89,14 @@ run(struct world *w, bool pipelined, unsigned count, const char **p, const char 
 
 	memset(w->errand_rcpt, 0, sizeof(w->errand_rcpt));
 	memset(w->rcpt_code, 0, sizeof(w->rcpt_code));
-	w->mail_code = w->data_code = w->end_code = 0;
+	memset(w->end_code, 0, sizeof(w->end_code));
+	w->mail_code = w->data_code = 0;
 	w->errand.next = w->errand.open = 0;
 	w->errand.count = count;
 	for (unsigned i = 0; i < count; i++)
 		w->errand_rcpt[i].state = i;
 	transaction_begin(&w->t, &w->errand, pipelined, false);
+	w->t.lmtp = lmtp;
 	transaction_commands(&w->t, 0, &w->out);
 	while (*p < end) {
 		reply_init(&reply);
@@ -121,7 +137,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		w.rcpt[i].address = "r@example.net";
 		w.state[i].index = i;
 	}
-	while (p < end && run(&w, data[0] & 1, 1 + (data[0] >> 1) % RCPT_MAX, &p, end))
+	while (p < end && run(&w, data[0] & 1, data[0] & 0x80, 1 + (data[0] >> 1) % RCPT_MAX, &p, end))
 		;
 	arena_free(&w.errand.loaded.arena);
 	buf_fini(&w.out);

@@ -9,6 +9,7 @@ EXTRA_DIST += tests/session/nexthop.py
 EXTRA_DIST += tests/session/faults.py
 EXTRA_DIST += tests/session/load.py
 EXTRA_DIST += tests/session/postfix.py
+EXTRA_DIST += tests/session/certificates.py
 EXTRA_DIST += tests/session/test_cli_queue.py
 EXTRA_DIST += tests/session/test_cli_status.py
 EXTRA_DIST += tests/session/test_configuration.py
@@ -17,6 +18,7 @@ EXTRA_DIST += tests/session/test_delivery_bounce.py
 EXTRA_DIST += tests/session/test_delivery_content.py
 EXTRA_DIST += tests/session/test_delivery_hops.py
 EXTRA_DIST += tests/session/test_delivery_many.py
+EXTRA_DIST += tests/session/test_delivery_lmtp.py
 EXTRA_DIST += tests/session/test_delivery_replies.py
 EXTRA_DIST += tests/session/test_delivery_tls.py
 EXTRA_DIST += tests/session/test_faults.py
@@ -30,6 +32,7 @@ EXTRA_DIST += tests/session/test_smtp_limits.py
 EXTRA_DIST += tests/session/test_smtp_relay.py
 EXTRA_DIST += tests/session/test_smtp_tls.py
 EXTRA_DIST += tests/session/test_supervisor.py
+EXTRA_DIST += tests/session/test_tls_certificates.py
 
 # To be preloaded, also into programs that are not built with sanitizers: so it is not, either.
 check_LTLIBRARIES += tests/session/faultfs.la

@@ -12,7 +12,7 @@ HANG = object()   # say nothing until the test ends
 CLOSE = object()  # close the connection in place of a reply
 RESET = object()  # end it by RST
 
-STAGES = ("connect", "ehlo", "helo", "starttls", "mail", "rcpt", "data", "dot", "rset", "noop", "quit", "body")
+STAGES = ("connect", "ehlo", "lhlo", "helo", "starttls", "mail", "rcpt", "data", "dot", "rset", "noop", "quit", "body")
 
 
 class Delay:
@@ -63,11 +63,12 @@ class NextHop:
     script(stage, *answers) sets what is said at a stage, one answer a time, the last repeated; None is the default
     answer. An answer is a reply text (str, lines divided by a newline), bytes sent as they are, HANG, CLOSE, RESET,
     Delay(), or a function(session, argument) that returns one of them. recipient(address, answer) sets the answer
-    to one recipient. A body answer (stage "body") is given in mid-data, after `body_limit` bytes."""
+    to one recipient. With lmtp=True it speaks LMTP (RFC 2033): LHLO, and after the dot an answer for each accepted
+    recipient, the stage "dot" unless end(address, answer) has set another. A body answer (stage "body") is given in mid-data, after `body_limit` bytes."""
 
     def __init__(self, port=0, address="127.0.0.1", tls=None, pipelining=True, listen=True, hostname="hop.example.net",
                  extensions=("SIZE 2147483648", "8BITMIME", "ENHANCEDSTATUSCODES"), quick_ack=True, keep=True,
-                 digest=False, nagle=False):
+                 digest=False, lmtp=False, nagle=False):
         self.tls = tls  # an ssl.SSLContext of a server: STARTTLS is offered
         self.hostname = hostname
         self.extensions = list(extensions)
@@ -78,8 +79,10 @@ class NextHop:
         self.digest = digest  # of large messages only the SHA-256 is kept
         self.quick_ack = quick_ack
         self.nagle = nagle  # True: as servers do that never heard of TCP_NODELAY
+        self.lmtp = lmtp
         self.answers = {}
         self.recipients = {}
+        self.ends = {}
         self.messages = []
         self.commands = []
         self.connections = 0
@@ -102,9 +105,10 @@ class NextHop:
     @property
     def text(self):
         """As a configuration writes it."""
+        before = "lmtp:" if self.lmtp else ""
         if self.family == socket.AF_UNIX:
-            return "unix:" + self.address
-        return ("[%s]:%d" if self.family == socket.AF_INET6 else "%s:%d") % (self.address, self.port)
+            return before + "unix:" + self.address
+        return before + ("[%s]:%d" if self.family == socket.AF_INET6 else "%s:%d") % (self.address, self.port)
 
     def listen(self):
         """Begins to answer; before it, connections are refused although the port is ours."""
@@ -121,8 +125,14 @@ class NextHop:
         self.recipients[address.lower()] = list(answers)
         return self
 
+    def end(self, address, *answers):
+        """LMTP: what the end of the message is answered for one recipient."""
+        self.ends[address.lower()] = list(answers)
+        return self
+
     def reset(self):
         """Back to the defaults."""
+        self.ends.clear()
         self.answers.clear()
         self.recipients.clear()
 
@@ -302,14 +312,26 @@ class HopSession:
             elif handler(rest) is False:
                 return
 
+    def do_lhlo(self, rest):
+        if not self.hop.lmtp:
+            return self.say(None, "500 5.5.1 what?")
+        return self.hello("lhlo", rest)
+
     def do_ehlo(self, rest):
+        if self.hop.lmtp:
+            return self.say(None, "500 5.5.1 this is LMTP")
+        return self.hello("ehlo", rest)
+
+    def hello(self, stage, rest):
         self.helo = rest
         extensions = list(self.hop.extensions)
         if self.hop.tls is not None and self.tls is None:
             extensions.append("STARTTLS")
-        self.stage("ehlo", "\n".join(["250 " + self.hop.hostname] + extensions), rest)
+        self.stage(stage, "\n".join(["250 " + self.hop.hostname] + extensions), rest)
 
     def do_helo(self, rest):
+        if self.hop.lmtp:
+            return self.say(None, "500 5.5.1 this is LMTP")
         self.helo = rest
         self.stage("helo", "250 " + self.hop.hostname, rest)
 
@@ -349,8 +371,22 @@ class HopSession:
         else:
             self.read_body()
         message = Message(self)
+        if self.hop.lmtp:
+            return self.end_each(message)
         code = self.stage("dot", "250 2.0.0 taken", message)
         if code == 250:
+            self.hop.note_message(message)
+        self.clear()
+
+    def end_each(self, message):
+        """RFC 2033 4.2: one reply for each accepted recipient, in the order of the RCPTs."""
+        taken = []
+        for address in message.recipients:
+            answers = self.hop.ends.get(address.lower(), self.hop.answers.get("dot"))
+            if self.say(self.hop.next_answer(answers), "250 2.0.0 taken", message) == 250:
+                taken.append(address)
+        message.recipients = taken
+        if taken:
             self.hop.note_message(message)
         self.clear()
 

@@ -21,6 +21,10 @@ unit_tests += tests/unit/test_net
 tests_unit_test_net_SOURCES = tests/unit/test_net.c $(scratch)
 tests_unit_test_net_LDADD = $(unit_libs) $(LIBEVENT_LIBS)
 
+unit_tests += tests/unit/test_tls
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c
+tests_unit_test_tls_LDADD = $(unit_libs) $(OPENSSL_LIBS)
+
 unit_tests += tests/unit/test_counters
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
 tests_unit_test_counters_LDADD = $(unit_libs)

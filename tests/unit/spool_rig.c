@@ -250,6 +250,7 @@ rig_message(struct rig *r, size_t size, unsigned rcpts, const char *const *keys,
 	m->sender = "sender@example.org";
 	m->client = "192.0.2.1";
 	m->helo = "client.example.org";
+	m->login = "user@example.org";
 	m->rcpt = arena_zalloc(m->arena, rcpts * sizeof *m->rcpt);
 	m->rcpt_count = rcpts;
 	for (i = 0; i < rcpts; i++) {

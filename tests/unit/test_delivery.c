@@ -459,6 +459,40 @@ test_transactions_step_by_step(void **state)
 	}
 }
 
+/* RFC 2033 4.2: behind the end of the message one reply for each recipient that was accepted, in their order. */
+static void
+test_lmtp_answers_the_end_for_each_recipient(void **state)
+{
+	static const struct tx_case cases[] = {
+		{ "all well", 2, { "250 ok", "250 ok", "250 ok", "354 go", "250 ok", "250 ok" }, 'O', "DD", false },
+		{ "each its own fate", 3, { "250 ok", "250 ok", "250 ok", "250 ok", "354 go", "250 ok",
+		    "452 4.2.2 full", "550 5.7.1 no" }, 'O', "DTF", false },
+		{ "refused ones have none", 4, { "250 ok", "550 no", "250 ok", "450 later", "250 ok", "354 go",
+		    "452 full", "250 ok" }, 'O', "FTTD", false },
+		{ "none accepted, DATA refused", 2, { "250 ok", "550 no", "550 no", "503 none" }, 'O', "FF", false },
+		{ "none accepted, 354 all the same", 1, { "250 ok", "550 no", "354 go" }, 'E', "F", false },
+		{ "421 in between", 3, { "250 ok", "250 ok", "250 ok", "250 ok", "354 go", "250 ok", "421 leaving" },
+		    'C', "DTT", false },
+		{ "rubbish in between", 3, { "250 ok", "250 ok", "250 ok", "250 ok", "354 go", "550 no", "354 go" },
+		    'B', "FTT", false },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct tx_fixture f;
+		char end;
+
+		tx_setup(&f, cases[i].rcpt, true);
+		f.t.lmtp = true;
+		end = run_script(&f, &cases[i]);
+		if (end == 'B' || end == 'C')
+			transaction_defer(&f.t, "broken");
+		if (end != cases[i].end || strcmp(fates(&f), cases[i].fates) != 0)
+			fail_msg("%s: ended %c with %s", cases[i].name, end, fates(&f));
+		tx_teardown(&f);
+	}
+}
+
 static void
 test_commands_of_a_pipelined_transaction(void **state)
 {
@@ -566,6 +600,7 @@ main(void)
 		cmocka_unit_test(test_concurrency_grows_with_success_and_halves_with_refusal),
 		cmocka_unit_test(test_transactions_pipelined),
 		cmocka_unit_test(test_transactions_step_by_step),
+		cmocka_unit_test(test_lmtp_answers_the_end_for_each_recipient),
 		cmocka_unit_test(test_commands_of_a_pipelined_transaction),
 		cmocka_unit_test(test_parameters_only_where_offered),
 		cmocka_unit_test(test_many_recipients_go_in_several_transactions),

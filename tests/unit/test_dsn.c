@@ -407,6 +407,8 @@ next_hops_are_named_as_rfc3464_wants(void **state)
 		{ "mx.example.org:2525", "Remote-MTA: dns; mx.example.org\r\n" },
 		{ "mx.example.org", "Remote-MTA: dns; mx.example.org\r\n" },
 		{ "unix:/run/lmtp", "Remote-MTA: x-local; unix:/run/lmtp\r\n" },
+		{ "lmtp:unix:/run/lmtp", "Remote-MTA: x-local; unix:/run/lmtp\r\n" },
+		{ "lmtp:192.0.2.1:24", "Remote-MTA: dns; [192.0.2.1]\r\n" },
 	};
 	struct dsn_recipient rcpt = { .address = "a@example.org", .reply = "550 no" };
 	struct dsn d = dsn_of(&rcpt, 1);

@@ -103,6 +103,7 @@ later(struct rig *r, struct entry *e, struct loaded *l, struct outcome *o, struc
 {
 	check(rig_content_ok(r->spool, l->message));
 	check(l->message->rcpt_count == 3 && strcmp(l->message->sender, "sender@example.org") == 0);
+	check(strcmp(l->message->login, "user@example.org") == 0);
 	if (entry_attempts(e) == 0) {
 		rcpt[1].status = RCPT_DELIVERED;
 		rcpt[2].status = RCPT_FAILED;

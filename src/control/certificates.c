@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "control/certificates.h"
+#include "directory/settings.h"
+#include "net/keyring.h"
+#include "net/tls.h"
+#include "util/buf.h"
+#include "util/check.h"
+#include "util/log.h"
+#include "util/str.h"
+
+#include <glob.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096 };
+
+/* How those who renew certificates lay out a folder. */
+static const struct layout {
+	const char *certificate, *key;
+} layouts[] = {
+	{ "fullchain.pem", "privkey.pem" },
+	{ "tls.crt", "tls.key" },
+};
+
+struct reading {
+	struct keyring *ring;
+	const struct keyring *old;
+	bool strict; /* what cannot be read is an error */
+};
+
+/* Where a certificate and its key are; key "" means in one file. */
+struct location {
+	char certificate[PATH_SIZE], key[PATH_SIZE];
+};
+
+static int
+set_path(char out[PATH_SIZE], const char *start, const char *slash, const char *name, struct err *err)
+{
+	if ((size_t)snprintf(out, PATH_SIZE, "%s%s%s", start, slash, name) >= PATH_SIZE)
+		return err_set(err, "the path is too long: %.200s...", start);
+	return 0;
+}
+
+static int
+find_in_folder(struct location *l, const char *folder, struct err *err)
+{
+	const struct layout *y;
+
+	for (y = layouts; y < layouts + sizeof layouts / sizeof *layouts; y++) {
+		if (set_path(l->certificate, folder, "/", y->certificate, err) < 0 ||
+		    set_path(l->key, folder, "/", y->key, err) < 0)
+			return -1;
+		if (access(l->certificate, F_OK) == 0)
+			return 0;
+	}
+	return err_set(err, "%s: the folder has no fullchain.pem", folder);
+}
+
+/* "mx.pem" may have its key in "mx.key". */
+static void
+find_key_beside(struct location *l)
+{
+	const char *slash = strrchr(l->certificate, '/'), *dot = strrchr(l->certificate, '.');
+	size_t stem = dot != NULL && dot > slash ? (size_t)(dot - l->certificate) : strlen(l->certificate);
+
+	if ((size_t)snprintf(l->key, sizeof l->key, "%.*s.key", (int)stem, l->certificate) >= sizeof l->key ||
+	    access(l->key, F_OK) < 0)
+		l->key[0] = '\0';
+}
+
+static int
+locate(struct location *l, const char *path, const char *key, struct err *err)
+{
+	struct stat st;
+
+	l->key[0] = '\0';
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return find_in_folder(l, path, err);
+	if (set_path(l->certificate, path, "", "", err) < 0)
+		return -1;
+	if (key != NULL)
+		return set_path(l->key, key, "", "", err);
+	find_key_beside(l);
+	return 0;
+}
+
+static struct keyring_pair *
+pair_of(const struct keyring *ring, const char *file)
+{
+	unsigned i;
+
+	for (i = 0; ring != NULL && i < ring->count; i++)
+		if (strcmp(ring->pair[i].file, file) == 0)
+			return &ring->pair[i];
+	return NULL;
+}
+
+/* The ring without its last pair. */
+static void
+drop_last(struct keyring *ring)
+{
+	struct keyring last = { .pair = xmemdup(&ring->pair[ring->count - 1], sizeof *ring->pair), .count = 1 };
+
+	ring->count--;
+	keyring_fini(&last);
+}
+
+static int
+read_whole(struct keyring *ring, const struct location *l, struct err *err)
+{
+	if (keyring_read(ring, l->certificate, l->key[0] != '\0' ? l->key : NULL, err) < 0)
+		return -1;
+	if (tls_pair_check(&ring->pair[ring->count - 1], err) == 0)
+		return 0;
+	drop_last(ring);
+	return l->key[0] != '\0' ? err_context(err, "with the key of %s", l->key) : -1;
+}
+
+/* What the configuration asks for and the disk does not give: the older one, if there is one. */
+static int
+make_do(struct reading *r, const char *file, struct err *err)
+{
+	const struct keyring_pair *old = pair_of(r->old, file);
+	struct keyring_pair *p;
+
+	if (old == NULL && r->strict)
+		return -1;
+	log_event(LOG_ERROR, "certificate", "%s%s", err->text,
+	    old != NULL ? "; the certificate read before stays in use" : "; it is left out");
+	if (old == NULL)
+		return 0;
+	p = keyring_copy_pair(r->ring, old);
+	free(p->problem);
+	p->problem = xstrdup(err->text);
+	return 0;
+}
+
+static int
+read_one(struct reading *r, const char *path, const char *key, struct err *err)
+{
+	struct location l;
+
+	if (locate(&l, path, key, err) < 0)
+		return make_do(r, path, err);
+	if (pair_of(r->ring, l.certificate) != NULL)
+		return 0;
+	return read_whole(r->ring, &l, err) < 0 ? make_do(r, l.certificate, err) : 0;
+}
+
+/* A pattern meets what else is kept in such folders: keys, notes, folders for other things. */
+static bool
+is_candidate(const char *path)
+{
+	static const char mark[] = "-----BEGIN ";
+	struct location l;
+	struct stat st;
+	char head[65536];
+	size_t n;
+	FILE *f;
+
+	if (stat(path, &st) < 0)
+		return true; /* a broken link: said when it is read */
+	if (S_ISDIR(st.st_mode))
+		return find_in_folder(&l, path, NULL) == 0;
+	if (str_ends_nocase(path, ".key") || (f = fopen(path, "re")) == NULL)
+		return !str_ends_nocase(path, ".key");
+	n = fread(head, 1, sizeof head, f);
+	fclose(f);
+	return memmem(head, n, mark, sizeof mark - 1) != NULL && memmem(head, n, "CERTIFICATE-----", 16) != NULL;
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int
+read_pattern(struct reading *r, const char *pattern, struct err *err)
+{
+	glob_t g;
+	size_t i;
+	int rc = 0;
+
+	if (glob(pattern, GLOB_NOSORT, NULL, &g) != 0)
+		return 0;
+	qsort(g.gl_pathv, g.gl_pathc, sizeof *g.gl_pathv, by_bytes);
+	r->strict = false;
+	for (i = 0; rc == 0 && i < g.gl_pathc; i++)
+		if (is_candidate(g.gl_pathv[i]))
+			rc = read_one(r, g.gl_pathv[i], NULL, err);
+	globfree(&g);
+	return rc;
+}
+
+int
+certificates_read(struct keyring *ring, const struct settings *s, const struct keyring *old, struct err *err)
+{
+	const struct tls_settings *t = &s->tls;
+	struct reading r = { .ring = ring, .old = old };
+	const char *path;
+	unsigned i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < t->certificate_count; i++) {
+		path = t->certificate[i];
+		r.strict = true;
+		if (strpbrk(path, "*?[") != NULL)
+			rc = read_pattern(&r, path, err);
+		else
+			rc = read_one(&r, path, t->key_count > 0 ? t->key[i] : NULL, err);
+	}
+	if (rc == 0 && t->certificate_count > 0 && ring->count == 0)
+		rc = err_set(err, "no certificate is there: nothing matches %s", t->certificate[0]);
+	if (rc == 0)
+		return 0;
+	keyring_fini(ring);
+	return err_context(err, "%s:%d", t->place.file, t->place.line);
+}

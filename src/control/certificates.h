@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The certificates, keys and trusted roots a configuration names, read from disk with the supervisor's privileges. */
+#ifndef TMAIL_CONTROL_CERTIFICATES_H
+#define TMAIL_CONTROL_CERTIFICATES_H
+
+#include "util/err.h"
+
+#include <stdint.h>
+
+struct keyring;
+struct settings;
+
+/* Reads what S names into RING, zeroed memory. What cannot be used is logged; with OLD, the ring in force until now,
+ * the older certificate of the same file takes its place. Without one, a file of a pattern is left out, and a file that
+ * is named itself makes -1, with "file:line: why" of the configuration in ERR. */
+int certificates_read(struct keyring *ring, const struct settings *s, const struct keyring *old, struct err *err);
+
+#endif
