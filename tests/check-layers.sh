@@ -17,7 +17,7 @@ event2/ net
 event2/http control
 openssl/ net mailauth
 curl/ net
-unbound.h dns
+unbound dns
 idn2.h mail
 libpsl.h mailauth
 spf2/ mailauth

@@ -3,6 +3,7 @@
 #include "control/control.h"
 #include "delivery/delivery.h"
 #include "directory/settings.h"
+#include "dns/dns.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/task.h"
@@ -101,6 +102,8 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 			return -1;
 	task_set_limit(w->settings->limits.tasks);
 	task_set_crash_slots(h->crash_slots, h->slot_count);
+	if (dns_start(w->loop, w->loops, &w->settings->dns.config, err) < 0)
+		return -1;
 	if (work_start(WORKER_THREADS, err) < 0 || open_spool(w, h, err) < 0)
 		return -1;
 	smtp.spool = delivery.spool = control.spool = w->spool;
@@ -187,6 +190,7 @@ take_apart(struct worker *w)
 		listener_free(&w->listener[i]);
 	smtp_server_free(&w->server);
 	delivery_free(&w->delivery);
+	dns_stop();
 	work_stop();
 	spool_close(&w->spool);
 	for (i = 0; i < w->loops; i++)

@@ -5,6 +5,7 @@
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "mail/datastream.h"
+#include "mail/utf8.h"
 #include "spool/spool.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -16,29 +17,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* RFC 3461 4.1: without NOTIFY failures are reported, and delays as the server likes: we do. */
-static bool
-wants(const struct recipient *to, enum dsn_action action)
+/* What is to be said of a recipient; 0: nothing. RFC 3461 4.1: without NOTIFY failures are reported, and delays as the
+ * server likes: we do; success only where it was asked for. */
+static enum dsn_action
+action_for(const struct errand *a, unsigned i, bool delays)
 {
-	if (to->notify == 0)
-		return true;
-	if (to->notify & NOTIFY_NEVER)
-		return false;
-	return (to->notify & (action == DSN_FAILED ? NOTIFY_FAILURE : NOTIFY_DELAY)) != 0;
+	uint8_t notify = errand_recipient(a, i)->notify;
+
+	switch ((enum fate)a->rcpt[i].fate) {
+	case FATE_FAILED:
+		return notify == 0 || (notify & NOTIFY_FAILURE) ? DSN_FAILED : 0;
+	case FATE_DEFERRED:
+		return delays && (notify == 0 || (notify & NOTIFY_DELAY)) ? DSN_DELAYED : 0;
+	case FATE_DELIVERED:
+		return notify & NOTIFY_SUCCESS ? a->success : 0;
+	default:
+		return 0;
+	}
 }
 
 static unsigned
-collect(const struct errand *a, enum dsn_action action, int64_t now, struct dsn_recipient *out)
+collect(const struct errand *a, bool delays, int64_t now, struct dsn_recipient *out, unsigned *failed)
 {
-	enum fate fate = action == DSN_FAILED ? FATE_FAILED : FATE_DEFERRED;
+	enum dsn_action action;
 	unsigned n = 0;
 
+	*failed = 0;
 	for (unsigned i = 0; i < a->count; i++) {
 		const struct recipient *to = errand_recipient(a, i);
 
-		if (a->rcpt[i].fate != fate || !wants(to, action))
+		if ((action = action_for(a, i, delays)) == 0)
 			continue;
+		*failed += action == DSN_FAILED;
 		out[n++] = (struct dsn_recipient){
+			.action = action,
 			.address = to->address,
 			.orcpt = to->orcpt,
 			.reply = a->rcpt[i].reply,
@@ -66,12 +78,27 @@ log_bounce(const struct errand *a, const char *event, uint64_t report, unsigned 
 }
 
 static void
-dropped(const struct errand *a, enum dsn_action action, unsigned count, const char *reason)
+dropped(const struct errand *a, unsigned failed, const char *reason)
 {
-	if (action != DSN_FAILED)
+	if (failed == 0)
 		return;
 	counter_add(COUNTER_BOUNCES_DROPPED, 1);
-	log_bounce(a, "bounce-dropped", 0, count, reason);
+	log_bounce(a, "bounce-dropped", 0, failed, reason);
+}
+
+static void
+made(const struct errand *a, uint64_t report, const struct dsn *dsn, unsigned failed, bool delays)
+{
+	if (failed > 0) {
+		counter_add(COUNTER_BOUNCES_SENT, 1);
+		log_bounce(a, "bounced", report, dsn->count, NULL);
+	} else if (delays) {
+		counter_add(COUNTER_WARNINGS_SENT, 1);
+		log_bounce(a, "delay-warning", report, dsn->count, NULL);
+	} else {
+		counter_add(COUNTER_SUCCESSES_REPORTED, 1);
+		log_bounce(a, "success-reported", report, dsn->count, NULL);
+	}
 }
 
 /* The text of the report; the beginning of the original goes into it. */
@@ -99,6 +126,8 @@ as_message(struct errand *a, uint64_t id, int64_t now, const char *key, const st
 	report->flags = MESSAGE_BOUNCE;
 	if (datastream_has_dots(text->data, text->len))
 		report->flags |= MESSAGE_DOTS;
+	if (!utf8_is_ascii(a->loaded.message->sender))
+		report->flags |= MESSAGE_SMTPUTF8 | MESSAGE_8BITMIME;
 	report->sender = "";
 	report->rcpt = arena_zalloc(report->arena, sizeof(*report->rcpt));
 	report->rcpt_count = 1;
@@ -129,15 +158,16 @@ make(struct errand *a, struct dsn *dsn, const char *key)
 }
 
 struct message *
-bounce_new(struct errand *a, enum dsn_action action, int64_t now, int64_t retry_until)
+bounce_new(struct errand *a, bool delays, int64_t now, int64_t retry_until)
 {
 	const struct settings *s = a->site->settings;
 	const struct message *m = a->loaded.message;
 	struct dsn_recipient *rcpt = arena_alloc(a->loaded.arena, a->count * sizeof(*rcpt));
+	unsigned failed;
 	struct dsn dsn = {
-		.action = action, .hostname = s->hostname, .to = m->sender, .envid = m->envid, .now = now,
+		.action = DSN_FAILED, .hostname = s->hostname, .to = m->sender, .envid = m->envid, .now = now,
 		.arrival = m->received, .retry_until = retry_until, .rcpt = rcpt, .full = m->ret == 'F',
-		.count = collect(a, action, now, rcpt),
+		.count = collect(a, delays, now, rcpt, &failed),
 	};
 	const struct route_settings *route;
 	struct message *report;
@@ -145,16 +175,15 @@ bounce_new(struct errand *a, enum dsn_action action, int64_t now, int64_t retry_
 	if (dsn.count == 0)
 		return NULL;
 	if (m->sender[0] == '\0') {
-		dropped(a, action, dsn.count, "null sender");
+		dropped(a, failed, "null sender");
 		return NULL;
 	}
 	route = settings_route(s, "", m->sender);
 	if (route == NULL) {
-		dropped(a, action, dsn.count, "no route to the sender");
+		dropped(a, failed, "no route to the sender");
 		return NULL;
 	}
 	report = make(a, &dsn, route->key);
-	counter_add(action == DSN_FAILED ? COUNTER_BOUNCES_SENT : COUNTER_WARNINGS_SENT, 1);
-	log_bounce(a, action == DSN_FAILED ? "bounced" : "delay-warning", report->id, dsn.count, NULL);
+	made(a, report->id, &dsn, failed, delays);
 	return report;
 }

@@ -51,6 +51,8 @@ conn_free(struct conn *c)
 {
 	leave_hop(c);
 	list_remove(&c->link);
+	if (c->hop->retired && list_empty(&c->hop->idle) && list_empty(&c->hop->busy))
+		hop_free(c->hop);
 	io_close(&c->io);
 	errand_fini(&c->errand[0]);
 	errand_fini(&c->errand[1]);

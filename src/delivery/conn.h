@@ -4,6 +4,7 @@
 #define TMAIL_DELIVERY_CONN_H
 
 #include "delivery/errand.h"
+#include "delivery/hop.h"
 #include "delivery/transaction.h"
 #include "mail/reply.h"
 #include "net/io.h"
@@ -14,7 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct hop;
 struct loop;
 struct site;
 struct task;
@@ -23,8 +23,11 @@ struct task;
 enum {
 	DATA_REPLY_MAX = 120 * 1000, /* the 354 (RFC 5321 4.5.3.2.4), where command_timeout is longer */
 	QUIT_TIMEOUT = 5 * 1000,     /* the reply to QUIT: nothing depends on it */
+	V4_PATIENCE = 3 * 1000, /* IPv6 may be silent for so long before IPv4 is tried beside it */
 	PREFETCH_PATIENCE = 5 * 1000, /* an envelope sent ahead waits so long for the message before it */
 };
+
+enum { CONN_PEER_TEXT = HOP_TEXT + ADDR_TEXT };
 
 enum conn_state { CONN_OPENING = 1, CONN_BUSY, CONN_IDLE, CONN_QUITTING };
 
@@ -51,6 +54,7 @@ struct conn {
 	struct errand *feed;  /* the one whose recipients are not all in a transaction yet */
 	struct transaction tx[2]; /* under way, and the one sent ahead */
 	bool asked;        /* something was sent since the last bytes came */
+	char peer[CONN_PEER_TEXT]; /* who is at the other end, for records and logs */
 	struct buf out;    /* commands */
 	struct reply reply;
 	unsigned in_pos, in_len;
@@ -74,6 +78,9 @@ void conn_abort(struct conn *c);
 
 /* In its task: the session up to the answer to EHLO, TLS as the route wants it. -1 with c->err: the hop failed. */
 int conn_establish(struct conn *c);
+
+/* In its task: c->io is connected to one of the hop's addresses, of which c->peer then tells. -1 with c->err. */
+int conn_reach(struct conn *c, uint64_t deadline);
 
 /* In its task: transactions until no work is left (0) or the connection is of no use any more (-1). */
 int conn_transact(struct conn *c);

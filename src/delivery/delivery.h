@@ -62,7 +62,7 @@ enum hop_state {
 	HOP_PROBING,    /* was dead; one connection is finding out */
 };
 
-enum { HOP_ERROR_TEXT = 256, HOP_TEXT = ADDR_TEXT + 8 };
+enum { HOP_ERROR_TEXT = 256, HOP_TEXT = 272, HOP_KEY_TEXT = 400 };
 
 struct hop_status {
 	char key[128];           /* the queue's key: "domain:NAME" or "route:NAME" */

@@ -69,6 +69,7 @@ errand_begin(struct errand *a, struct site *site, struct entry *entry)
 	a->next = a->open = 0;
 	a->peer = NULL;
 	a->hop_down = false;
+	a->success = 0;
 	collect_pending(a);
 	return 0;
 }
@@ -292,19 +293,17 @@ errand_note(struct errand *a, unsigned first, unsigned count)
 }
 
 /* The report that goes with the outcome, or NULL; *WARNED is set when the delay warning's turn has come. Failures
- * come first: one report says one thing, and the warning has time until the next attempt. */
+ * come first: the warning has time until the next attempt. */
 static struct message *
 make_report(struct errand *a, unsigned deferred, unsigned failed, int64_t now, bool *warned)
 {
 	const struct queue_settings *q = &a->site->settings->queue;
 	const struct message *m = a->loaded.message;
 
-	if (failed > 0)
-		return bounce_new(a, DSN_FAILED, now, 0);
-	if (deferred == 0 || !schedule_warn(q, m->received, entry_warned(a->entry), now))
+	*warned = failed == 0 && deferred > 0 && schedule_warn(q, m->received, entry_warned(a->entry), now);
+	if (failed == 0 && !*warned && a->success == 0)
 		return NULL;
-	*warned = true;
-	return bounce_new(a, DSN_DELAYED, now, schedule_end(q, m->received, m->sender[0] == '\0'));
+	return bounce_new(a, *warned, now, schedule_end(q, m->received, m->sender[0] == '\0'));
 }
 
 void

@@ -39,6 +39,8 @@ struct errand {
 	unsigned next;          /* the first recipient that no transaction has had */
 	unsigned open;          /* transactions under way */
 	const char *peer;       /* next hop, for records and logs; borrowed; NULL: none was asked */
+	uint8_t success;        /* enum dsn_action: what is reported of those delivered who asked (NOTIFY=SUCCESS); 0:
+	                         * nothing, the next hop knows DSN and does it */
 	bool hop_down;          /* no hop could be asked: not counted, what is put off stays due */
 };
 

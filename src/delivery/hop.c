@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint32_t
 least(uint64_t a, uint64_t b)
@@ -14,39 +15,138 @@ least(uint64_t a, uint64_t b)
 	return (uint32_t)(a < b ? a : b);
 }
 
-const char *
-hop_text(const struct next_hop *hop, char *out)
+unsigned
+hop_tier(const struct route_settings *route, unsigned i, unsigned rank)
 {
+	unsigned order = route->balance == BALANCE_FAILOVER ? i : 0;
+
+	return (route->hop_count > 0 && route->hop[i].backup ? HOP_TIER_BACKUP : 0) + (order << 16) + (rank & 0xffff);
+}
+
+void
+hop_spec_of(const struct route_settings *route, unsigned i, struct hop_spec *out)
+{
+	const struct next_hop *conf = &route->hop[i];
+
+	*out = (struct hop_spec){ .host = conf->host, .address = conf->address, .port = conf->port,
+		.lmtp = conf->lmtp, .weight = conf->weight ? conf->weight : 1, .tier = hop_tier(route, i, 0) };
+}
+
+static const char *
+put_text(const struct hop_spec *spec, const char *mx, char *out)
+{
+	const char *protocol = spec->lmtp ? "lmtp:" : "";
 	char address[ADDR_TEXT];
 
-	snprintf(out, HOP_TEXT, "%s%s", hop->lmtp ? "lmtp:" : "", addr_text(&hop->address, address));
+	if (spec->host != NULL)
+		snprintf(out, HOP_TEXT, "%s%s%s:%u", protocol, mx, spec->host, spec->port);
+	else
+		snprintf(out, HOP_TEXT, "%s%s", protocol, addr_text(&spec->address, address));
 	return out;
+}
+
+const char *
+hop_text(const struct next_hop *conf, char *out)
+{
+	const struct hop_spec spec = { .host = conf->host, .address = conf->address, .port = conf->port,
+		.lmtp = conf->lmtp };
+
+	return put_text(&spec, conf->kind == NEXT_HOP_MX ? "mx:" : "", out);
+}
+
+static struct hop *
+hop_new(const struct hops *h, const struct hop_spec *spec)
+{
+	struct hop *hop = xcalloc(1, sizeof(*hop));
+
+	hop->address = spec->address;
+	hop->port = spec->port;
+	hop->host = spec->host != NULL ? xstrdup(spec->host) : NULL;
+	hop->lmtp = spec->lmtp;
+	put_text(spec, "", hop->text);
+	hop->state = HOP_UNUSED;
+	hop->limit_max = h->connections;
+	hop->limit = 1000 * least(HOP_START_LIMIT, hop->limit_max);
+	list_init(&hop->idle);
+	list_init(&hop->busy);
+	return hop;
+}
+
+void
+hop_free(struct hop *hop)
+{
+	free(hop->host);
+	free(hop);
+}
+
+static struct hop *
+find(const struct hops *h, const struct hop_spec *spec)
+{
+	for (unsigned i = 0; i < h->count; i++) {
+		struct hop *hop = h->hop[i];
+
+		if (hop->retired || hop->lmtp != spec->lmtp || (hop->host == NULL) != (spec->host == NULL))
+			continue;
+		if (spec->host != NULL ? hop->port == spec->port && strcmp(hop->host, spec->host) == 0
+		    : hop->address.len == spec->address.len &&
+			memcmp(&hop->address.u, &spec->address.u, hop->address.len) == 0)
+			return hop;
+	}
+	return NULL;
+}
+
+void
+hops_set(struct hops *h, const struct hop_spec *spec, unsigned count, void (*gone)(struct hop *hop, void *arg), void *arg)
+{
+	struct hop **set = xcalloc(count ? count : 1, sizeof(struct hop *)), *hop;
+	struct hop **old = h->hop;
+	unsigned old_count = h->count, n = 0;
+
+	/* "retired" marks the old ones until they are found again. */
+	for (unsigned i = 0; i < count; i++) {
+		hop = find(h, &spec[i]);
+		if (hop == NULL)
+			hop = hop_new(h, &spec[i]);
+		else
+			hop->retired = true;
+		hop->weight = spec[i].weight;
+		hop->tier = spec[i].tier;
+		set[n++] = hop;
+	}
+	h->hop = set;
+	h->count = n;
+	for (unsigned i = 0; i < old_count; i++) {
+		old[i]->retired = !old[i]->retired;
+		if (!old[i]->retired)
+			continue;
+		gone(old[i], arg);
+		if (list_empty(&old[i]->idle) && list_empty(&old[i]->busy))
+			hop_free(old[i]);
+	}
+	free(old);
 }
 
 void
 hops_init(struct hops *h, const struct route_settings *route, const struct queue_settings *queue)
 {
-	h->count = route->hop_count;
-	h->hop = xcalloc(h->count ? h->count : 1, sizeof(*h->hop));
-	h->balance = route->balance;
+	struct hop_spec spec[SETTINGS_HOPS_MAX];
+	unsigned n = 0;
+
+	memset(h, 0, sizeof(*h));
+	h->connections = route->connections ? route->connections : 1;
 	h->retry_min = least(HOP_RETRY_MIN, (uint64_t)queue->retry_min * 1000);
 	h->retry_max = least(HOP_RETRY_MAX, (uint64_t)queue->retry_max * 1000);
-	for (unsigned i = 0; i < h->count; i++) {
-		struct hop *hop = &h->hop[i];
-
-		hop->conf = &route->hop[i];
-		hop_text(hop->conf, hop->text);
-		hop->state = HOP_UNUSED;
-		hop->limit_max = route->connections ? route->connections : 1;
-		hop->limit = 1000 * least(HOP_START_LIMIT, hop->limit_max);
-		list_init(&hop->idle);
-		list_init(&hop->busy);
-	}
+	for (unsigned i = 0; i < route->hop_count; i++)
+		if (route->hop[i].kind != NEXT_HOP_MX)
+			hop_spec_of(route, i, &spec[n++]);
+	hops_set(h, spec, n, NULL, NULL);
 }
 
 void
 hops_fini(struct hops *h)
 {
+	for (unsigned i = 0; i < h->count; i++)
+		hop_free(h->hop[i]);
 	free(h->hop);
 	h->hop = NULL;
 	h->count = 0;
@@ -58,21 +158,21 @@ is_alive(const struct hop *hop)
 	return hop->state == HOP_ALIVE || hop->state == HOP_UNUSED;
 }
 
-/* 0 is best. Silent hops stand behind backups: a hop that answers is worth more than the order of the file. */
-static int
+/* Silent hops stand behind backups: a hop that answers is worth more than the order of the file. */
+static unsigned
 rank(const struct hop *hop)
 {
-	return (hop->suspect ? 2 : 0) + (hop->conf->backup ? 1 : 0);
+	return hop->tier + (hop->suspect ? HOP_TIER_SUSPECT : 0);
 }
 
-static int
-best_rank(const struct hops *h)
+static const struct hop *
+best_alive(const struct hops *h)
 {
-	int best = 4;
+	const struct hop *best = NULL;
 
 	for (unsigned i = 0; i < h->count; i++)
-		if (is_alive(&h->hop[i]) && rank(&h->hop[i]) < best)
-			best = rank(&h->hop[i]);
+		if (is_alive(h->hop[i]) && (best == NULL || rank(h->hop[i]) < rank(best)))
+			best = h->hop[i];
 	return best;
 }
 
@@ -85,7 +185,7 @@ hops_alike(const struct hop *a, const struct hop *b)
 bool
 hops_any_alive(const struct hops *h)
 {
-	return best_rank(h) < 4;
+	return best_alive(h) != NULL;
 }
 
 bool
@@ -94,28 +194,20 @@ hop_is_free(const struct hop *hop)
 	return hop->idle_count > 0 || hop->conns == 0;
 }
 
-static int64_t
-weight(const struct hop *hop)
-{
-	return hop->conf->weight ? hop->conf->weight : 1;
-}
-
 struct hop *
 hops_choose(const struct hops *h, bool spill, const struct hop *asking)
 {
-	int best = best_rank(h);
+	const struct hop *best = best_alive(h);
 	struct hop *chosen = NULL;
 
 	for (unsigned i = 0; i < h->count; i++) {
-		struct hop *hop = &h->hop[i];
+		struct hop *hop = h->hop[i];
 
-		if (!is_alive(hop) || rank(hop) != best)
+		if (!is_alive(hop) || rank(hop) != rank(best))
 			continue;
-		if (h->balance == BALANCE_FAILOVER)
-			return hop;
 		if (spill && hop != asking && !hop_is_free(hop))
 			continue;
-		if (chosen == NULL || hop->credit + weight(hop) > chosen->credit + weight(chosen))
+		if (chosen == NULL || hop->credit + hop->weight > chosen->credit + chosen->weight)
 			chosen = hop;
 	}
 	return chosen;
@@ -125,21 +217,19 @@ void
 hops_charge(struct hops *h, struct hop *chosen)
 {
 	int64_t total = 0, bound;
-	int best = rank(chosen);
+	unsigned best = rank(chosen);
 
-	if (h->balance == BALANCE_FAILOVER)
-		return;
 	for (unsigned i = 0; i < h->count; i++)
-		if (is_alive(&h->hop[i]) && rank(&h->hop[i]) == best)
-			total += weight(&h->hop[i]);
+		if (is_alive(h->hop[i]) && rank(h->hop[i]) == best)
+			total += h->hop[i]->weight;
 	/* What a hop that was passed over may catch up with later is bounded: a few turns. */
 	bound = 4 * total;
 	for (unsigned i = 0; i < h->count; i++) {
-		struct hop *hop = &h->hop[i];
+		struct hop *hop = h->hop[i];
 
 		if (!is_alive(hop) || rank(hop) != best)
 			continue;
-		hop->credit += weight(hop);
+		hop->credit += hop->weight;
 		if (hop == chosen)
 			hop->credit -= total;
 		if (hop->credit > bound)
@@ -153,8 +243,8 @@ struct hop *
 hops_to_probe(const struct hops *h, uint64_t now)
 {
 	for (unsigned i = 0; i < h->count; i++)
-		if (h->hop[i].state == HOP_DEAD && h->hop[i].dead_until <= now)
-			return &h->hop[i];
+		if (h->hop[i]->state == HOP_DEAD && h->hop[i]->dead_until <= now)
+			return h->hop[i];
 	return NULL;
 }
 
@@ -164,8 +254,8 @@ hops_next_probe(const struct hops *h)
 	uint64_t next = 0;
 
 	for (unsigned i = 0; i < h->count; i++)
-		if (h->hop[i].state == HOP_DEAD && (next == 0 || h->hop[i].dead_until < next))
-			next = h->hop[i].dead_until;
+		if (h->hop[i]->state == HOP_DEAD && (next == 0 || h->hop[i]->dead_until < next))
+			next = h->hop[i]->dead_until;
 	return next;
 }
 

@@ -21,9 +21,31 @@ enum {
 	HOP_PLAIN = 10 * 60 * 1000,      /* an optional TLS that broke is not tried again for so long */
 };
 
+/* Where a hop is and how it stands among the others. */
+struct hop_spec {
+	const char *host;    /* its A and AAAA are looked up when a connection is opened; NULL: `address` */
+	struct addr address;
+	uint16_t port;       /* of a host */
+	bool lmtp;
+	unsigned weight;
+	unsigned tier;       /* hops of the least tier that has one alive are used, in turn by weight */
+};
+
+enum {
+	HOP_TIER_BACKUP = 1 << 24,  /* backups begin here; silent hops stand behind all */
+	HOP_TIER_SUSPECT = 1 << 30,
+};
+
 struct hop {
-	const struct next_hop *conf;
-	char text[HOP_TEXT];
+	char *host;               /* or NULL; a certificate is checked against it */
+	struct addr address;
+	uint16_t port;
+	bool lmtp;
+	char text[HOP_TEXT];      /* "mx1.example.net:25", "192.0.2.1:25" */
+	unsigned weight;
+	unsigned tier;
+	unsigned turn;            /* which of its addresses comes first */
+	bool retired;             /* no longer in struct hops: freed with its last connection */
 	enum hop_state state;
 	bool suspect;             /* silent while work waits: used only when nobody else is there */
 	bool counted;             /* in the counter of hops that are down */
@@ -47,26 +69,40 @@ struct hop {
 };
 
 struct hops {
-	struct hop *hop;
+	struct hop **hop;
 	unsigned count;
-	enum balance balance;
+	uint32_t connections;          /* the route's limit, for each */
 	uint32_t retry_min, retry_max; /* milliseconds */
 };
 
-/* As the route says; queue.retry bounds the waits. ROUTE is borrowed. */
+/* The next hops the route names, but for those it names by their domain (NEXT_HOP_MX); queue.retry bounds the
+ * waits. */
 void hops_init(struct hops *h, const struct route_settings *route, const struct queue_settings *queue);
 void hops_fini(struct hops *h);
 
-/* The hop whose turn it is, or NULL when none is alive. Backup hops are considered only when no other is alive.
- * failover: the first alive in the order of the file. round-robin: by weight. With SPILL, round-robin passes over
- * hops that have nothing free (no idle connection, and some connection), ASKING aside, and may answer NULL though
- * some are alive. Changes nothing: the caller confirms with hops_charge(). */
+/* The place of next hop I of a route, where the DNS ranks it RANK-th (0: first, or not at all). */
+unsigned hop_tier(const struct route_settings *route, unsigned i, unsigned rank);
+
+/* Next hop I of a route, which is no NEXT_HOP_MX. */
+void hop_spec_of(const struct route_settings *route, unsigned i, struct hop_spec *out);
+
+/* From now on these COUNT are the hops. One that is there already keeps what is known of it and its connections. Each
+ * that goes is handed to GONE before it is freed, or retired while it has connections. */
+void hops_set(struct hops *h, const struct hop_spec *spec, unsigned count, void (*gone)(struct hop *hop, void *arg),
+    void *arg);
+
+/* A retired hop's last connection ended. */
+void hop_free(struct hop *hop);
+
+/* The hop whose turn it is, or NULL when none is alive: of the least tier that has one alive, by weight. With SPILL,
+ * hops that have nothing free (no idle connection, and some connection) are passed over, ASKING aside, and the answer
+ * may be NULL though some are alive. Changes nothing: the caller confirms with hops_charge(). */
 struct hop *hops_choose(const struct hops *h, bool spill, const struct hop *asking);
 
 /* CHOSEN takes a message. */
 void hops_charge(struct hops *h, struct hop *chosen);
 
-/* Do both stand at the same place of the order, so that they share the work of a round robin? */
+/* Do both stand at the same place of the order, so that they share the work? */
 bool hops_alike(const struct hop *a, const struct hop *b);
 
 bool hops_any_alive(const struct hops *h);

@@ -6,6 +6,7 @@ libtmail_la_SOURCES += \
 	src/delivery/content.c src/delivery/content.h \
 	src/delivery/delivery.c src/delivery/delivery.h \
 	src/delivery/hop.c src/delivery/hop.h \
+	src/delivery/reach.c \
 	src/delivery/reroute.c \
 	src/delivery/schedule.c src/delivery/schedule.h \
 	src/delivery/session.c \

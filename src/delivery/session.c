@@ -156,7 +156,7 @@ static int
 hello(struct conn *c)
 {
 	const char *name = c->site->settings->hostname;
-	bool lmtp = c->hop->conf->lmtp;
+	bool lmtp = c->hop->lmtp;
 
 	if (ask(c, lmtp ? "LHLO" : "EHLO", name) < 0)
 		return -1;
@@ -179,7 +179,7 @@ greet(struct conn *c)
 
 	c->in_pos = c->in_len = 0;
 	c->asked = true;
-	if (io_connect(&c->io, &c->hop->conf->address, NULL, loop_now(c->loop) + conn_connect_timeout(c), err) < 0)
+	if (conn_reach(c, loop_now(c->loop) + conn_connect_timeout(c)) < 0)
 		return -1;
 	counter_add(COUNTER_CONNECTIONS_OPENED, 1);
 	if (conn_reply(c, conn_command_timeout(c)) < 0)
@@ -221,7 +221,7 @@ secure(struct conn *c)
 
 	if (mode == TLS_NONE || (optional && c->hop->plain_until > loop_now(c->loop)))
 		return 0;
-	if (optional && c->hop->conf->address.u.sa.sa_family == AF_UNIX)
+	if (optional && c->hop->host == NULL && c->hop->address.u.sa.sa_family == AF_UNIX)
 		return 0; /* nobody listens between two ends of one machine */
 	if (!(c->offers & HOP_OFFERS_STARTTLS))
 		return optional ? 0 : err_set(&c->err, "TLS is required, but the next hop does not offer STARTTLS");

@@ -280,13 +280,13 @@ relieve(struct site *site)
 	if (hop == NULL)
 		return;
 	look_for_silence(site, hop);
-	if (grow(site, hop) || site->hops.balance == BALANCE_FAILOVER)
+	if (grow(site, hop))
 		return;
 	site->spill_until = site_now(site) + SPILL_TIME;
 	for (unsigned i = 0; i < site->hops.count; i++)
-		if (&site->hops.hop[i] != hop && hops_alike(hop, &site->hops.hop[i]) &&
-		    site->hops.hop[i].idle_count == 0)
-			grow(site, &site->hops.hop[i]);
+		if (site->hops.hop[i] != hop && hops_alike(hop, site->hops.hop[i]) &&
+		    site->hops.hop[i]->idle_count == 0)
+			grow(site, site->hops.hop[i]);
 }
 
 static void
@@ -370,9 +370,9 @@ void
 site_drain(struct site *site)
 {
 	for (unsigned i = 0; i < site->hops.count; i++) {
-		list_each_safe(link, &site->hops.hop[i].idle)
+		list_each_safe(link, &site->hops.hop[i]->idle)
 			conn_quit(list_entry(link, struct conn, link));
-		list_each_safe(busy, &site->hops.hop[i].busy)
+		list_each_safe(busy, &site->hops.hop[i]->busy)
 			conn_stop_opening(list_entry(busy, struct conn, link));
 	}
 }
@@ -384,7 +384,7 @@ site_wake(struct site *site)
 	struct hop *hop;
 
 	for (unsigned i = 0; i < site->hops.count; i++) {
-		hop = &site->hops.hop[i];
+		hop = site->hops.hop[i];
 		if (hop->state != HOP_DEAD)
 			continue;
 		hop->dead_until = now;
@@ -400,9 +400,9 @@ void
 site_abort(struct site *site)
 {
 	for (unsigned i = 0; i < site->hops.count; i++) {
-		list_each_safe(link, &site->hops.hop[i].idle)
+		list_each_safe(link, &site->hops.hop[i]->idle)
 			conn_abort(list_entry(link, struct conn, link));
-		list_each_safe(busy, &site->hops.hop[i].busy)
+		list_each_safe(busy, &site->hops.hop[i]->busy)
 			conn_abort(list_entry(busy, struct conn, link));
 	}
 }

@@ -52,10 +52,15 @@ describe_route(const struct route_settings *route, unsigned i, struct hop_status
 static void
 describe_hop(const struct site *site, unsigned i, struct hop_status *out)
 {
-	const struct hop *hop = &site->hops.hop[i];
+	const struct hop *hop = site->hops.hop[i];
 	uint64_t now = site_now(site);
 
-	describe_route(site->route, i, out);
+	memset(out, 0, sizeof(*out));
+	snprintf(out->key, sizeof(out->key), "%s", queue_key(site->queue));
+	memcpy(out->hop, hop->text, sizeof(out->hop));
+	out->weight = hop->weight;
+	out->backup = hop->tier >= HOP_TIER_BACKUP;
+	out->limit_max = site->route->connections;
 	out->state = hop->state;
 	if (hop->state == HOP_DEAD)
 		out->dead_until = clock_wall() +
@@ -149,21 +154,36 @@ await(struct question *q, unsigned timeout_ms)
 	return done;
 }
 
-/* The hop's row among the answers, or NULL. */
+/* The rows of the queue KEY, from place *AT of answer *K on; NULL at the end. */
 static const struct hop_status *
-find(struct question **q, unsigned count, const struct hop_status *wanted, unsigned place)
+next_of(struct question **q, unsigned count, const char *key, unsigned *k, size_t *at)
 {
-	for (unsigned k = 0; k < count; k++) {
-		unsigned nth = 0;
-
-		for (size_t i = 0; q[k] != NULL && i < q[k]->count; i++) {
-			if (strcmp(q[k]->hop[i].key, wanted->key) != 0)
-				continue;
-			if (nth++ == place)
-				return &q[k]->hop[i];
-		}
-	}
+	for (; *k < count; (*k)++, *at = 0)
+		while (q[*k] != NULL && *at < q[*k]->count)
+			if (strcmp(q[*k]->hop[(*at)++].key, key) == 0)
+				return &q[*k]->hop[*at - 1];
 	return NULL;
+}
+
+/* What is known of a route's hops, or what the configuration says of them when nothing was sent there. */
+static void
+tell_route(struct question **q, unsigned count, const struct route_settings *route,
+    void (*fn)(const struct hop_status *hop, void *arg), void *arg)
+{
+	const struct hop_status *hop;
+	struct hop_status unused;
+	unsigned k = 0;
+	size_t at = 0;
+	bool any = false;
+
+	while ((hop = next_of(q, count, route->key, &k, &at)) != NULL) {
+		any = true;
+		fn(hop, arg);
+	}
+	for (unsigned i = 0; !any && i < route->hop_count; i++) {
+		describe_route(route, i, &unused);
+		fn(&unused, arg);
+	}
 }
 
 int
@@ -182,14 +202,7 @@ delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct
 		rc = -1;
 	}
 	for (unsigned r = 0; rc == 0 && r < d->settings->route_count; r++)
-		for (unsigned i = 0; i < d->settings->route[r].hop_count; i++) {
-			struct hop_status wanted;
-			const struct hop_status *found;
-
-			describe_route(&d->settings->route[r], i, &wanted);
-			found = find(q, d->count, &wanted, i);
-			fn(found != NULL ? found : &wanted, arg);
-		}
+		tell_route(q, d->count, &d->settings->route[r], fn, arg);
 	for (unsigned i = 0; i < d->count; i++)
 		if (q[i] != NULL)
 			question_drop(q[i]);

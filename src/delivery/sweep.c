@@ -30,7 +30,7 @@ static void
 describe(const struct site *site, char *out, size_t size)
 {
 	for (unsigned i = 0; i < site->hops.count; i++) {
-		const struct hop *hop = &site->hops.hop[i];
+		const struct hop *hop = site->hops.hop[i];
 
 		if (hop->error[0] == '\0')
 			continue;

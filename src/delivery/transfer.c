@@ -6,7 +6,9 @@
 
 #include "delivery/content.h"
 #include "delivery/site.h"
+#include "mail/dsn.h"
 #include "net/loop.h"
+#include "mail/utf8.h"
 #include "net/task.h"
 #include "spool/spool.h"
 #include "util/check.h"
@@ -36,23 +38,14 @@ aborting(const struct conn *c)
 }
 
 static bool
-is_ascii(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s > 127)
-			return false;
-	return true;
-}
-
-static bool
 needs_utf8(const struct errand *a)
 {
 	const struct message *m = a->loaded.message;
 
-	if (m->flags & MESSAGE_SMTPUTF8 || !is_ascii(m->sender))
+	if (m->flags & MESSAGE_SMTPUTF8 || !utf8_is_ascii(m->sender))
 		return true;
 	for (unsigned i = 0; i < a->count; i++)
-		if (!is_ascii(errand_recipient(a, i)->address))
+		if (!utf8_is_ascii(errand_recipient(a, i)->address))
 			return true;
 	return false;
 }
@@ -76,11 +69,20 @@ decided_here(struct conn *c, struct errand *a)
 		return true;
 	}
 	if (!(c->offers & HOP_OFFERS_SMTPUTF8) && needs_utf8(a)) {
-		snprintf(reason, sizeof(reason), "the message needs SMTPUTF8, which %s does not offer", c->hop->text);
+		snprintf(reason, sizeof(reason), "the message needs SMTPUTF8, which %s does not offer", c->peer);
 		errand_settle_all(a, FATE_FAILED, reason, "5.6.7");
 		return true;
 	}
 	return a->count == 0;
+}
+
+/* RFC 3461 5.2.2: a hop that knows no DSN will not report what it delivers. LMTP's 250 is the delivery. */
+static uint8_t
+success_action(const struct conn *c)
+{
+	if (c->offers & HOP_OFFERS_DSN)
+		return 0;
+	return c->hop->lmtp ? DSN_DELIVERED : DSN_RELAYED;
 }
 
 /* Loads the next entry that has to be sent. */
@@ -94,7 +96,8 @@ next_errand(struct conn *c)
 	while (!draining(c) && (e = site_take(c->site, c)) != NULL) {
 		if (errand_begin(a, c->site, e) < 0)
 			continue;
-		a->peer = c->hop->text;
+		a->peer = c->peer;
+		a->success = success_action(c);
 		if (!decided_here(c, a))
 			return a;
 		errand_end(a);
@@ -132,7 +135,7 @@ begin(struct conn *c, struct transaction *t)
 	if (a == NULL)
 		return false;
 	transaction_begin(t, a, (c->offers & HOP_OFFERS_PIPELINING) != 0, c->need_rset);
-	t->lmtp = c->hop->conf->lmtp;
+	t->lmtp = c->hop->lmtp;
 	c->need_rset = false;
 	c->feed = a->next < a->count ? a : NULL;
 	transaction_commands(t, c->offers, &c->out);
@@ -216,7 +219,7 @@ send_nothing(struct conn *c)
 	buf_adds(&c->out, ".\r\n");
 	if (conn_flush(c, conn_command_timeout(c)) < 0)
 		return -1;
-	if (c->hop->conf->lmtp) {
+	if (c->hop->lmtp) {
 		c->closing = true;
 		return 0;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory/settings.h"
+#include "directory/settings_dns.h"
 #include "directory/settings_route.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
@@ -137,6 +138,7 @@ check_whole(struct settings *s, const struct option_context *c)
 	check_listeners(s, c);
 	settle_listeners(s, c);
 	settle_defaults(s, c);
+	settings_dns_settle(&s->dns, c);
 	if (s->route_count == 0 && !c->partial)
 		conf_error(c->errors, &nowhere, "no mail would be accepted: a domain is missing, as in %s",
 		    "domain example.com { next_hop = { \"10.0.0.5:25\" } }");

@@ -4,6 +4,7 @@
 #ifndef TMAIL_DIRECTORY_SETTINGS_H
 #define TMAIL_DIRECTORY_SETTINGS_H
 
+#include "dns/dns.h"
 #include "net/addr.h"
 #include "util/conf.h"
 #include "util/err.h"
@@ -63,10 +64,27 @@ struct limit_settings {
 
 enum recipient_check { RECIPIENTS_ANY };
 
+/* One of `dns { forward }`. */
+struct name_server {
+	enum { SERVER_ADDRESS, SERVER_SYSTEM, SERVER_NONE } kind;
+	struct addr address;
+};
+
 enum balance { BALANCE_FAILOVER, BALANCE_ROUND_ROBIN };
 
+enum next_hop_kind {
+	NEXT_HOP_ADDRESS,
+	NEXT_HOP_HOST, /* its A and AAAA */
+	NEXT_HOP_MX,   /* the mail exchangers of the domain `host` */
+};
+
+enum { SETTINGS_HOPS_MAX = 64 }; /* in one list */
+
 struct next_hop {
-	struct addr address;
+	enum next_hop_kind kind;
+	struct addr address; /* NEXT_HOP_ADDRESS */
+	const char *host;    /* the others: lower case, no dot at the end */
+	uint16_t port;
 	const char *text;  /* as written */
 	unsigned weight;   /* 1 unless given */
 	bool backup;       /* used only while no other is alive */
@@ -117,6 +135,17 @@ struct delivery_settings {
 	uint32_t idle_timeout;    /* a connection is kept without work for so long; default 30s */
 };
 
+/* The block `dns`. */
+struct dns_settings {
+	struct place place;
+	const char *block, *name;
+	struct name_server *forward;
+	unsigned forward_count;
+	const char *trust_anchor;  /* "none", "root" or a path; NULL: not written */
+	uint32_t timeout;          /* of one question */
+	struct dns_config config;  /* what it all comes to */
+};
+
 struct admin_settings {
 	struct place place;
 	const char *block, *name;
@@ -149,6 +178,7 @@ struct settings {
 	unsigned route_count;
 	struct queue_settings queue;
 	struct delivery_settings delivery;
+	struct dns_settings dns;
 	struct route_index *index; /* for settings_route() */
 	struct arena *arena;   /* everything above */
 };

@@ -167,24 +167,64 @@ next_hop_word(const char *word, struct next_hop *hop, struct err *err)
 	    near.best ? "; did you mean " : "", near.best ? near.best : "", near.best ? "?" : "");
 }
 
-/* What later issues bring, named so that nobody searches for a typing error. */
 static int
-refuse_later(const char *address, struct err *err)
+host_and_port(const char *text, struct next_hop *hop, struct arena *arena, struct err *err)
 {
-	size_t n = strcspn(address, ":");
-	char host[HOST_MAX + 1];
+	size_t n = strcspn(text, ":");
+	char *host = arena_strndup(arena, text, n);
+	uint64_t port = hop->lmtp ? LMTP_PORT : SMTP_PORT;
 
-	if (str_starts(address, "mx:"))
-		return err_set(err, "next hops by MX are not built yet: write an address, as in 10.0.0.5:25");
-	if (*address == ':')
-		return err_set(err, "the address is missing, as in 10.0.0.5:25");
-	if (n > HOST_MAX || str_starts(address, "unix:") || strchr(address + n + (address[n] == ':'), ':') != NULL)
-		return 0;
-	memcpy(host, address, n);
-	host[n] = '\0';
-	if (is_host_name(host) && strspn(host, "0123456789.") != n)
-		return err_set(err, "host names as next hops are not built yet: write an address, as in 10.0.0.5:25");
+	if (n > 1 && host[n - 1] == '.')
+		host[n - 1] = '\0';
+	if (check_domain(host, err) < 0)
+		return -1;
+	if (text[n] == ':' && (str_u64(text + n + 1, strlen(text + n + 1), UINT16_MAX, &port) < 0 || port == 0))
+		return err_set(err, "a port is a number from 1 to 65535");
+	str_lower(host);
+	hop->host = host;
+	hop->port = (uint16_t)port;
 	return 0;
+}
+
+/* A name, in contrast to an address: with a letter in it, and no colon but that of a port. */
+static bool
+looks_like_name(const char *s)
+{
+	size_t n = strcspn(s, ":");
+
+	return *s != '[' && !str_starts(s, "unix:") && strchr(s + n + (s[n] == ':'), ':') == NULL &&
+	    strspn(s, "0123456789./") < n;
+}
+
+static int
+parse_destination(const char *text, struct next_hop *hop, struct arena *arena, struct err *err)
+{
+	hop->lmtp = str_starts(text, "lmtp:");
+	if (hop->lmtp)
+		text += 5;
+	if (*text == ':')
+		return err_set(err, "the address is missing, as in 10.0.0.5:25");
+	if (str_starts(text, "mx:"))
+		return err_set(err, "next hops by MX are not built yet");
+	if (str_starts(text, "mx:")) {
+		hop->kind = NEXT_HOP_MX;
+		return host_and_port(text + 3, hop, arena, err);
+	}
+	if (looks_like_name(text)) {
+		hop->kind = NEXT_HOP_HOST;
+		return host_and_port(text, hop, arena, err);
+	}
+	return addr_parse(text, hop->lmtp ? LMTP_PORT : SMTP_PORT, &hop->address, err);
+}
+
+bool
+next_hop_same(const struct next_hop *a, const struct next_hop *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind != NEXT_HOP_ADDRESS)
+		return a->port == b->port && a->host != NULL && b->host != NULL && strcmp(a->host, b->host) == 0;
+	return a->address.len == b->address.len && memcmp(&a->address.u, &b->address.u, a->address.len) == 0;
 }
 
 static int
@@ -198,10 +238,7 @@ parse_next_hop(const struct option_input *in, void *out, struct err *err)
 	word = strtok_r(copy, " \t", &rest);
 	if (word == NULL)
 		return err_set(err, "an address is expected, as in 10.0.0.5:25");
-	hop->lmtp = str_starts(word, "lmtp:");
-	if (hop->lmtp)
-		word += 5;
-	if (refuse_later(word, err) < 0 || addr_parse(word, hop->lmtp ? LMTP_PORT : SMTP_PORT, &hop->address, err) < 0)
+	if (parse_destination(word, hop, in->arena, err) < 0)
 		return -1;
 	while ((word = strtok_r(NULL, " \t", &rest)) != NULL)
 		if (next_hop_word(word, hop, err) < 0)
@@ -296,9 +333,10 @@ const struct option_type type_network = { "network",
 	"A numeric address, or a network with its prefix length: 192.0.2.0/24, 2001:db8::/32.", sizeof(struct network),
 	parse_network, print_network };
 const struct option_type type_next_hop = { "next hop",
-	"A numeric address, its port if it is not 25, or unix:/path; with lmtp: before it, as in lmtp:10.0.0.5:24 or "
-	"lmtp:unix:/run/dovecot/lmtp, a server that speaks LMTP (port 24 unless given). In the same quotes may follow "
-	"backup, for one that is used only while no other is alive, and weight=N, its share among those in turn.",
+	"A host name or a numeric address, its port if it is not 25; mx:NAME for the mail exchangers of a domain; or "
+	"unix:/path; with lmtp: before it, as in lmtp:10.0.0.5:24 or lmtp:unix:/run/dovecot/lmtp, a server that speaks "
+	"LMTP (port 24 unless given). In the same quotes may follow backup, for one that is used only while no other is "
+	"alive, and weight=N, its share among those in turn.",
 	sizeof(struct next_hop), parse_next_hop, print_next_hop };
 const struct option_type type_pattern = { "pattern",
 	"user@example.com is one address, @example.com every address of that domain, @.example.com every address of "

@@ -16,9 +16,12 @@ extern const struct option_type type_log_target;  /* const char *: "stderr" or a
 extern const struct option_type type_recipients;  /* enum recipient_check */
 extern const struct option_type type_socket_path; /* const char *, short enough for a unix socket */
 
-/* A size whose default is computed and that nobody wrote; next hops in one list. */
+/* A size whose default is computed and that nobody wrote. */
 #define SETTINGS_UNSET UINT64_MAX
-enum { SETTINGS_HOPS_MAX = 64 };
+
+/* Do both mean the same? */
+struct next_hop;
+bool next_hop_same(const struct next_hop *a, const struct next_hop *b);
 
 /* All words of the configuration. */
 extern const struct option_block settings_vocabulary;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* All words of the configuration, with their prose: the parser, tmail.conf(5) and the sample are made from this. */
 #include "directory/settings.h"
+#include "directory/settings_dns.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
 
@@ -177,9 +178,9 @@ static const struct option_word recipient_words[] = {
 	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }
 
 #define NEXT_HOP_HELP \
-	"Numeric addresses, with their port if it is not 25, or unix:/path; with lmtp: before it, servers that speak " \
-	"LMTP. In the same quotes may follow backup, for one that is used only while no other is alive, and weight=N, " \
-	"its share of the mail under round-robin."
+	"Host names or numeric addresses, with their port if it is not 25; mx:NAME, the mail exchangers of a domain; " \
+	"or unix:/path; with lmtp: before it, servers that speak LMTP. In the same quotes may follow backup, for one " \
+	"that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
 	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
@@ -317,8 +318,7 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 	for (i = 0; i < r->hop_count; i++) {
 		all_backup = all_backup && r->hop[i].backup;
 		for (k = 0; k < i; k++)
-			if (r->hop[i].address.len == r->hop[k].address.len &&
-			    memcmp(&r->hop[i].address.u, &r->hop[k].address.u, r->hop[i].address.len) == 0)
+			if (next_hop_same(&r->hop[i], &r->hop[k]))
 				conf_error(c->errors, &r->place, "%s %s: the next hop '%s' is named twice", r->block,
 				    r->name, r->hop[i].text);
 	}
@@ -409,6 +409,7 @@ static const struct option_block root_blocks[] = {
 	{ .name = "delivery", .options = delivery_options, ROOT(delivery),
 	  .help = "How long a next hop is waited for, each wait by itself. The defaults are those of RFC 5321, "
 		  "4.5.3.2." },
+	{ .name = "dns", .options = settings_dns_options, ROOT(dns), .help = "How names are resolved." },
 	{ .name = "admin", .options = admin_options, ROOT(admin), .help = "The socket for administration." },
 	{ .name = "log", .options = log_options, ROOT(log), .help = "The log: one line a decision, key=value." },
 	{ .name = "client", .flags = BLOCK_LATER },
@@ -422,7 +423,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },
 	{ .name = "test", .flags = BLOCK_LATER },
-	{ .name = "dns", .flags = BLOCK_LATER },
 	{ .name = "user", .flags = BLOCK_LATER },
 	{ .name = "group", .flags = BLOCK_LATER },
 	{ .name = "quota", .flags = BLOCK_LATER },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Delivery status notifications: RFC 3464 reports in an RFC 6522 multipart/report. */
+/* Delivery status notifications: RFC 3464 reports in an RFC 6522 multipart/report, those of RFC 6533 where an address
+ * is beyond ASCII. */
 #ifndef TMAIL_MAIL_DSN_H
 #define TMAIL_MAIL_DSN_H
 
@@ -9,9 +10,11 @@
 
 struct buf;
 
-enum dsn_action { DSN_FAILED = 1, DSN_DELAYED };
+/* RELAYED: to a server that will not report the delivery (RFC 3461 5.2.2). */
+enum dsn_action { DSN_FAILED = 1, DSN_DELAYED, DSN_RELAYED, DSN_DELIVERED };
 
 struct dsn_recipient {
+	enum dsn_action action; /* 0: the report's */
 	const char *address; /* without brackets */
 	const char *orcpt;   /* RFC 3461 ORCPT as given (xtext), or NULL */
 	const char *reply;   /* last reply of a next hop ("550 5.1.1 ...") or a reason in words; NULL: none */
@@ -29,10 +32,10 @@ struct dsn {
 	const char *envid;    /* RFC 3461 ENVID as given (xtext), or NULL */
 	int64_t now;
 	int64_t arrival;      /* of the message; 0: unknown */
-	int64_t retry_until;  /* DSN_DELAYED: when we give up; 0: unknown */
+	int64_t retry_until;  /* of what is delayed: when we give up; 0: unknown */
 	const struct dsn_recipient *rcpt;
 	unsigned count;
-	bool full;            /* RET=FULL: return the message where it is small and clean enough */
+	bool full;            /* RET=FULL: return a failed message where it is small and clean enough */
 	const char *content;  /* the message as stored, or its beginning */
 	size_t content_len;
 	uint64_t content_size; /* of the whole message */
@@ -41,8 +44,9 @@ struct dsn {
 /* Octets returned of the original: of its headers, and of a whole message under RET=FULL. */
 enum { DSN_HEADERS_MAX = 32768, DSN_FULL_MAX = 65536 };
 
-/* Appends the report as a message ready to be stored (CRLF, dots not stuffed). It is 7-bit with lines below 998
- * octets whatever the peers and the original contained. datastream_has_dots() tells about stuffing. */
+/* Appends the report as a message ready to be stored (CRLF, dots not stuffed). Its lines are below 998 octets and it
+ * is 7-bit whatever the peers and the original contained, unless TO is beyond ASCII: then it needs SMTPUTF8 and
+ * 8BITMIME. datastream_has_dots() tells about stuffing. */
 void dsn_build(struct buf *out, const struct dsn *d);
 
 /* The RFC 3463 status of a reply or reason: its own enhanced code where the class agrees with the reply's, else

@@ -3,7 +3,7 @@ libtmail_la_SOURCES += \
 	src/mail/address.c src/mail/address.h \
 	src/mail/command.c src/mail/command.h \
 	src/mail/datastream.c src/mail/datastream.h \
-	src/mail/dsn.c src/mail/dsn.h \
+	src/mail/dsn.c src/mail/dsn.h src/mail/dsn_private.h src/mail/dsn_text.c \
 	src/mail/header.c src/mail/header.h \
 	src/mail/mime.c src/mail/mime.h \
 	src/mail/params.c src/mail/params.h \

@@ -5,8 +5,8 @@
 
 enum { ENCODED_LINE = 75, LINE_LIMIT = 998 };
 
-bool
-mime_is_plain(const char *s, size_t n)
+static bool
+lines_are_good(const char *s, size_t n, unsigned char highest)
 {
 	size_t i, line = 0;
 
@@ -14,12 +14,24 @@ mime_is_plain(const char *s, size_t n)
 		if (s[i] == '\r' && i + 1 < n && s[i + 1] == '\n') {
 			i++;
 			line = 0;
-		} else if (s[i] == '\r' || s[i] == '\n' || s[i] == '\0' || (unsigned char)s[i] > 127 ||
+		} else if (s[i] == '\r' || s[i] == '\n' || s[i] == '\0' || (unsigned char)s[i] > highest ||
 		    ++line > LINE_LIMIT) {
 			return false;
 		}
 	}
 	return line == 0;
+}
+
+bool
+mime_is_plain(const char *s, size_t n)
+{
+	return lines_are_good(s, n, 127);
+}
+
+bool
+mime_is_8bit(const char *s, size_t n)
+{
+	return lines_are_good(s, n, 255);
 }
 
 void

@@ -12,6 +12,9 @@ struct buf;
  * octets (encoding 7bit, RFC 2045 2.7)? */
 bool mime_is_plain(const char *s, size_t n);
 
+/* The same with octets above 127 (encoding 8bit, RFC 2045 2.8). */
+bool mime_is_8bit(const char *s, size_t n);
+
 /* Appends the bytes as quoted-printable (RFC 2045 6.7), ending with a line end. Only CRLF is a line end: a bare CR
  * or LF is encoded, so that nothing bare gets out. */
 void mime_add_quoted_printable(struct buf *out, const char *s, size_t n);

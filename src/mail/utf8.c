@@ -47,3 +47,23 @@ utf8_next(const char *s, size_t n, uint32_t *cp)
 		*cp = c;
 	return len;
 }
+
+bool
+utf8_valid(const char *s, size_t n)
+{
+	size_t i, len;
+
+	for (i = 0; i < n; i += len)
+		if ((len = utf8_next(s + i, n - i, NULL)) == 0)
+			return false;
+	return true;
+}
+
+bool
+utf8_is_ascii(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s > 127)
+			return false;
+	return true;
+}

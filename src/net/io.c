@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -369,38 +368,6 @@ io_send(struct io *io, const void *p, size_t n)
 	struct iovec v = { .iov_base = (void *)(uintptr_t)p, .iov_len = n };
 
 	return send_some(io, &v, 1);
-}
-
-int
-io_connect(struct io *io, const struct addr *to, const struct addr *from, uint64_t deadline, struct err *err)
-{
-	int fd, one = 1, e = 0;
-	socklen_t n = sizeof e;
-	char text[ADDR_TEXT];
-
-	fd = socket(to->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	io_init(io, fd);
-	if (fd < 0)
-		return err_sys(err, "cannot make a socket");
-	if (from != NULL && bind(fd, &from->u.sa, from->len) < 0) {
-		err_sys(err, "cannot use source address %s", addr_text(from, text));
-		io_close(io);
-		return -1;
-	}
-	if (to->u.sa.sa_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (connect(fd, &to->u.sa, to->len) < 0) {
-		e = errno;
-		if (e == EINPROGRESS)
-			e = wait_socket_writable(io, deadline) < 0 ? errno
-			    : getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 ? errno : e;
-	}
-	if (e != 0) {
-		io_close(io);
-		errno = e;
-		return err_sys(err, "cannot connect to %s", addr_text(to, text));
-	}
-	return 0;
 }
 
 void

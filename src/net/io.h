@@ -71,6 +71,19 @@ int io_connect(struct io *io, const struct addr *to, const struct addr *from, ui
 /* What was received is acknowledged now, not with the next write; not for what comes later. */
 void io_quick_ack(struct io *io);
 
+/* A place to connect to, and the address to come from (NULL: the system's choice). */
+struct io_target {
+	const struct addr *to, *from;
+};
+
+enum { IO_TARGETS_MAX = 16 };
+
+/* In a task: a connection to the first of COUNT targets that takes it, in their order: the next one is tried when
+ * those before have failed, or after STAGGER ms without an answer beside them (RFC 8305). *CHOSEN is its index. On
+ * failure ERR tells of all. */
+int io_connect_any(struct io *io, const struct io_target *target, unsigned count, uint64_t stagger, uint64_t deadline,
+    unsigned *chosen, struct err *err);
+
 /* In a task: the handshake. Bytes received in plain text must have been discarded by the caller before. */
 int io_tls_accept(struct io *io, struct tls_ctx *ctx, uint64_t deadline, struct err *err);
 

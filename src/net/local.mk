@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
 	src/net/addr.c src/net/addr.h \
+	src/net/connect.c \
 	src/net/context.c src/net/context.h \
 	src/net/io.c src/net/io.h \
 	src/net/keyring.c src/net/keyring.h \

@@ -36,7 +36,7 @@ rcpt_parse(struct session *s, struct call *call)
 		return refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, 553, "5.6.7", why);
 	if (used < 0)
 		return refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, 501, "5.1.3", why);
-	if (params_parse_rcpt(path + used, n - (size_t)used, 0, &call->params.rcpt, &error) < 0)
+	if (params_parse_rcpt(path + used, n - (size_t)used, OFFER_DSN, &call->params.rcpt, &error) < 0)
 		return refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, error.code, error.enhanced, error.text);
 	return 0;
 }
@@ -114,7 +114,7 @@ rcpt_act(struct session *s, struct call *call)
 			return;
 		}
 		tx->direction = direction_of(s);
-		mail_transaction_add(tx, address, route);
+		mail_transaction_add(tx, address, route, &call->params.rcpt);
 	}
 	session_reply(s, 250, "2.1.5", "recipient ok");
 }

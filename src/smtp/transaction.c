@@ -36,6 +36,9 @@ mail_transaction_begin(struct session *s, const struct address *sender, const st
 	m->login = s->login != NULL ? arena_strdup(m->arena, s->login) : NULL;
 	if (params->body == BODY_8BITMIME)
 		m->flags |= MESSAGE_8BITMIME;
+	m->ret = params->ret;
+	if (params->envid != NULL)
+		m->envid = arena_strndup(m->arena, params->envid, params->envid_len);
 	task_set_message(m->id);
 }
 
@@ -90,7 +93,8 @@ mail_transaction_has(const struct mail_transaction *tx, const char *address)
 }
 
 void
-mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route)
+mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route,
+    const struct rcpt_params *params)
 {
 	struct message *m = tx->m;
 	struct recipient *r;
@@ -106,6 +110,9 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
 	memset(r, 0, sizeof *r);
 	r->address = arena_strdup(m->arena, address);
 	r->group = message_group(m, route->key);
+	r->notify = params->notify;
+	if (params->orcpt != NULL)
+		r->orcpt = arena_strndup(m->arena, params->orcpt, params->orcpt_len);
 	if (tx->seen != NULL && m->rcpt_count * 2 <= tx->seen_size)
 		seen_put(tx, m->rcpt_count - 1);
 	else if (tx->seen != NULL || m->rcpt_count > SEEN_FROM)

@@ -34,8 +34,9 @@ void mail_transaction_begin(struct session *s, const struct address *sender, con
 /* Has this recipient been accepted before? */
 bool mail_transaction_has(const struct mail_transaction *tx, const char *address);
 
-/* One more recipient; ADDRESS is copied. */
-void mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route);
+/* One more recipient; ADDRESS and what PARAMS point to are copied. */
+void mail_transaction_add(struct mail_transaction *tx, const char *address, const struct route_settings *route,
+    const struct rcpt_params *params);
 
 /* Forgets everything; the message is dropped unless it was committed. */
 void mail_transaction_end(struct mail_transaction *tx);

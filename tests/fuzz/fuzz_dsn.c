@@ -5,6 +5,7 @@
 #include "mail/header.h"
 #include "mail/mime.h"
 #include "mail/trace.h"
+#include "mail/utf8.h"
 #include "util/buf.h"
 #include "util/check.h"
 
@@ -88,6 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	*end = '\0';
 	d.action = *at & 1 ? DSN_FAILED : DSN_DELAYED;
+	rcpt[0].action = *at >> 4 & 7 && (*at >> 4 & 7) <= DSN_DELIVERED ? (enum dsn_action)(*at >> 4 & 7) : 0;
 	d.full = *at & 2;
 	d.content_size = (*at & 4) != 0;
 	at++;
@@ -103,7 +105,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	d.content_len = (size_t)(end - at);
 	d.content_size += d.content_len;
 	dsn_build(&b, &d);
-	check(mime_is_plain(b.data, b.len));
+	check(utf8_is_ascii(d.to) ? mime_is_plain(b.data, b.len) : mime_is_8bit(b.data, b.len));
+	check(utf8_valid(b.data, b.len));
 	check_header(&b);
 	check_parts(&b);
 	check_trace(&d, d.to, rcpt[0].address);

@@ -24,6 +24,7 @@ import unittest
 
 from client import Client, Closed, Reply, dot_stuffed  # noqa: F401 (part of the harness's interface)
 from nexthop import CLOSE, HANG, RESET, Delay, Message, NextHop, server_context  # noqa: F401
+from zone import Zone
 
 TMAILD = os.path.abspath(os.environ.get("TMAILD", "./tmaild"))
 TMAIL = os.path.abspath(os.environ.get("TMAIL", "./tmail"))
@@ -392,6 +393,7 @@ class SessionTest(unittest.TestCase):
     def setUp(self):
         self.gateways = []
         self.hops = []
+        self.zones = []
 
     def gateway(self, *args, **kw):
         gateway = None
@@ -417,6 +419,13 @@ class SessionTest(unittest.TestCase):
         self.hops.append(hop)
         self.addCleanup(hop.stop)
         return hop
+
+    def zone(self, **kw):
+        """A DNS server to be scripted; zone.block() makes a gateway ask it."""
+        zone = Zone(**kw)
+        self.zones.append(zone)
+        self.addCleanup(zone.stop)
+        return zone
 
     def folder(self):
         path = tempfile.mkdtemp(prefix="tmail-test-")
@@ -450,6 +459,9 @@ class SessionTest(unittest.TestCase):
         for i, hop in enumerate(self.hops):
             parts.append("---- next hop %d: %d messages, %d connections, %d transactions; commands (the end)\n%s" % (
                 i, hop.received, hop.connections, hop.transactions, "\n".join(hop.commands[-40:])))
+        for i, zone in enumerate(self.zones):
+            parts.append("---- DNS server %d: questions (the end)\n%s" % (
+                i, "\n".join(repr(q) for q in zone.queries[-40:])))
         return "\n".join(parts)
 
 

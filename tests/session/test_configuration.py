@@ -39,7 +39,7 @@ class Check(unittest.TestCase):
     def test_every_error_is_told_with_file_line_and_remedy(self):
         self.write("more.conf", "# a comment\nlimits { message_size = 25M }\n")
         path = self.write("tmail.conf", 'hostnme = mx.example.com\nlistener { address = ":25" }\n\n'
-                          'domain example.net { next_hop = mail.example.net  connections = 0 }\n'
+                          'domain example.net { next_hop = mail.example.net:0  connections = 0 }\n'
                           'include "more.conf"\npipeline inbound { run = { spf } }\n')
         result = self.check(path)
         self.assertEqual(result.returncode, 1)
@@ -47,8 +47,7 @@ class Check(unittest.TestCase):
         d = self.folder
         self.assertEqual(result.stderr.splitlines(), [
             f"{d}/tmail.conf:1: 'hostnme' is unknown, did you mean 'hostname'?",
-            f"{d}/tmail.conf:4: 'next_hop = mail.example.net': host names as next hops are not built yet: write an "
-            "address, as in 10.0.0.5:25",
+            f"{d}/tmail.conf:4: 'next_hop = mail.example.net:0': a port is a number from 1 to 65535",
             f"{d}/tmail.conf:4: 'connections = 0': allowed are 1 to 1000",
             f"{d}/more.conf:2: 'message_size = 25M': 'M' is no unit, did you mean 25MB? Allowed are B, KB, MB, GB or TB",
             f"{d}/tmail.conf:6: 'pipeline inbound {{ }}' is not built yet",

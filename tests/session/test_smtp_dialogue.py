@@ -22,7 +22,7 @@ class Dialogue(harness.SessionTest):
             lines = c.command("EHLO client.example", 250).lines
         self.assertEqual(lines[0].split()[0], "mx.example.test")
         words = {line.split()[0] for line in lines[1:]}
-        self.assertEqual(words, {"PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "HELP"})
+        self.assertEqual(words, {"PIPELINING", "SIZE", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES", "HELP"})
         size = [line for line in lines if line.startswith("SIZE ")]
         self.assertEqual(size, ["SIZE %d" % (50 * 1000 * 1000)] if size[0].endswith("000") else
                          ["SIZE %d" % (50 << 20)])
@@ -187,7 +187,7 @@ class Dialogue(harness.SessionTest):
                     ("MAIL FROM:<a@@example.com>", 501), ("MAIL FROM:<> =\"", 501),
                     ("MAIL FROM:<a@example.com> SIZE=abc", 501), ("MAIL FROM:<a@example.com> SIZE=", 501),
                     ("MAIL FROM:<a@example.com> SIZE=1 SIZE=1", 501), ("MAIL FROM:<a@example.com> BODY=9BIT", 501),
-                    ("MAIL FROM:<a@example.com> FOO=bar", 555), ("MAIL FROM:<a@example.com> RET=FULL", 555),
+                    ("MAIL FROM:<a@example.com> FOO=bar", 555), ("MAIL FROM:<a@example.com> NOTIFY=NEVER", 555),
                     ("MAIL FROM:<a@example.com> AUTH=<>", 555), ("MAIL FROM:<a@example.com> SMTPUTF8", 555),
                     ("MAIL FROM:<\u00e9@example.com>", 553), ("MAIL FROM:<;cmd;>", 501),
                     ("MAIL FROM:<a@example.com>x", 501)):
@@ -196,7 +196,7 @@ class Dialogue(harness.SessionTest):
             for line, code in (
                     ("RCPT", 501), ("RCPT TO:", 501), ("RCPT TO:<>", 501), ("RCPT TO:<bob>", 501),
                     ("RCPT TO:<bob@>", 501), ("RCPT TO:<@example.net>", 501), ("RCPT TO:<b@example.net> FOO", 555),
-                    ("RCPT TO:<b@example.net> NOTIFY=NEVER", 555), ("RCPT FROM:<b@example.net>", 501),
+                    ("RCPT TO:<b@example.net> RET=FULL", 555), ("RCPT FROM:<b@example.net>", 501),
                     ("RCPT TO:<\u00e9@example.net>", 553)):
                 self.assertEqual((line, c.command(line).code), (line, code))
             c.command("RCPT TO:<@relay.example:\"odd one\"@example.net>", 250)

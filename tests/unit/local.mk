@@ -21,6 +21,9 @@ unit_tests += tests/unit/test_net
 tests_unit_test_net_SOURCES = tests/unit/test_net.c $(scratch)
 tests_unit_test_net_LDADD = $(unit_libs) $(LIBEVENT_LIBS)
 
+unit_tests += tests/unit/test_dns
+tests_unit_test_dns_SOURCES = tests/unit/test_dns.c
+tests_unit_test_dns_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_tls
 tests_unit_test_tls_SOURCES = tests/unit/test_tls.c
 tests_unit_test_tls_LDADD = $(unit_libs) $(OPENSSL_LIBS)

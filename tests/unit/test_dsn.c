@@ -325,8 +325,64 @@ addresses_beyond_ascii_are_written_as_rfc6533_wants(void **state)
 	struct buf b = { 0 };
 
 	(void)state;
+	/* The sender's server may know nothing of SMTPUTF8: the report stays 7-bit. */
+	d.content = "Subject: sch\xc3\xb6n\r\n\r\nb\xc3\xb6" "dy\r\n";
+	d.content_size = d.content_len = strlen(d.content);
+	d.full = true;
 	dsn_build(&b, &d);
-	assert_true(contains(&b, "Final-Recipient: utf-8; j\\x{F6}@example.org\r\n"));
+	assert_true(mime_is_plain(b.data, b.len));
+	assert_true(contains(&b, "Content-Type: message/global-delivery-status\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\nReporting-MTA: "));
+	assert_true(contains(&b, "Final-Recipient: utf-8; j=C3=B6@example.org\r\n"));
+	assert_true(contains(&b, "Content-Type: message/global\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+	    "Subject: sch=C3=B6n\r\n\r\nb=C3=B6dy\r\n"));
+	b.len = 0;
+	d.full = false;
+	dsn_build(&b, &d);
+	assert_true(contains(&b, "Content-Type: message/global-headers\r\n"));
+	assert_false(contains(&b, "dy\r\n"));
+	/* A sender beyond ASCII is reached with SMTPUTF8 only. */
+	b.len = 0;
+	d.to = "s\xc3\xb6@example.com";
+	dsn_build(&b, &d);
+	assert_false(mime_is_plain(b.data, b.len));
+	assert_true(mime_is_8bit(b.data, b.len));
+	assert_true(contains(&b, "To: <s\xc3\xb6@example.com>\r\n"));
+	assert_true(contains(&b, "Content-Transfer-Encoding: 8bit\r\n\r\nReporting-MTA: "));
+	assert_true(contains(&b, "Final-Recipient: utf-8; j\xc3\xb6@example.org\r\n"));
+	/* What is not UTF-8 does not get in, nor do controls. */
+	b.len = 0;
+	d.to = "s\xc3\xb6\xc2\x85\xff@example.com";
+	dsn_build(&b, &d);
+	assert_true(contains(&b, "To: <s\xc3\xb6??" "@example.com>\r\n"));
+	buf_fini(&b);
+}
+
+static void
+each_recipient_has_its_action(void **state)
+{
+	static const struct dsn_recipient rcpt[] = {
+		{ .action = DSN_RELAYED, .address = "a@example.org", .reply = "250 2.0.0 ok", .peer = "192.0.2.7:25" },
+		{ .action = DSN_DELIVERED, .address = "b@example.org", .reply = "250 ok" },
+		{ .action = DSN_FAILED, .address = "c@example.org", .reply = "550 5.1.1 no" },
+	};
+	struct dsn d = dsn_of(rcpt, 2);
+	struct buf b = { 0 };
+
+	(void)state;
+	d.full = true;
+	dsn_build(&b, &d);
+	assert_true(contains(&b, "Subject: Your message was handed on\r\n"));
+	assert_true(contains(&b, "a@example.org\r\nAction: relayed\r\nStatus: 2.0.0\r\n"));
+	assert_true(contains(&b, "b@example.org\r\nAction: delivered\r\nStatus: 2.0.0\r\n"));
+	/* RFC 3461 4.3: RET=FULL is about failures */
+	assert_false(contains(&b, "the body"));
+	b.len = 0;
+	d.count = 3;
+	dsn_build(&b, &d);
+	assert_true(contains(&b, "Subject: Your message could not be delivered\r\n"));
+	assert_true(contains(&b, "c@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n"));
+	assert_true(contains(&b, "the body"));
 	buf_fini(&b);
 }
 
@@ -381,6 +437,9 @@ statuses_come_from_the_reply_where_it_agrees(void **state)
 		{ "5500 x", DSN_FAILED, "5.0.0" },
 		{ "", DSN_DELAYED, "4.0.0" },
 		{ NULL, DSN_FAILED, "5.0.0" },
+		{ "250 2.1.5 ok", DSN_RELAYED, "2.1.5" },
+		{ "250 5.1.1 ok", DSN_RELAYED, "2.0.0" },
+		{ "550 5.1.1 no", DSN_DELIVERED, "2.0.0" },
 	};
 	char status[DSN_STATUS_TEXT];
 	size_t i;
@@ -405,6 +464,8 @@ next_hops_are_named_as_rfc3464_wants(void **state)
 		{ "[IPv6:2001:db8::1]", "Remote-MTA: dns; [IPv6:2001:db8::1]\r\n" },
 		{ "2001:db8::1", "Remote-MTA: dns; [IPv6:2001:db8::1]\r\n" },
 		{ "mx.example.org:2525", "Remote-MTA: dns; mx.example.org\r\n" },
+		{ "mx.example.org[192.0.2.7]:25", "Remote-MTA: dns; mx.example.org\r\n" },
+		{ "mx.example.org[2001:db8::1]:25", "Remote-MTA: dns; mx.example.org\r\n" },
 		{ "mx.example.org", "Remote-MTA: dns; mx.example.org\r\n" },
 		{ "unix:/run/lmtp", "Remote-MTA: x-local; unix:/run/lmtp\r\n" },
 		{ "lmtp:unix:/run/lmtp", "Remote-MTA: x-local; unix:/run/lmtp\r\n" },
@@ -438,6 +499,7 @@ main(void)
 		cmocka_unit_test(nothing_from_a_peer_becomes_a_field_or_a_part),
 		cmocka_unit_test(long_words_stay_within_the_line_limit),
 		cmocka_unit_test(addresses_beyond_ascii_are_written_as_rfc6533_wants),
+		cmocka_unit_test(each_recipient_has_its_action),
 		cmocka_unit_test(the_text_tells_a_person_what_to_do),
 		cmocka_unit_test(statuses_come_from_the_reply_where_it_agrees),
 		cmocka_unit_test(next_hops_are_named_as_rfc3464_wants),

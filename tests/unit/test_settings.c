@@ -106,7 +106,9 @@ every_built_key_reaches_its_field(void **state)
 	    "5s }\n"
 	    "domain d { name = { Example.NET, .example.org } recipients = any tls = none connections = 9 balance = "
 	    "round-robin\n"
-	    "  next_hop = { \"10.0.0.1 weight=3\", \"[2001:db8::1]:2525\", \"unix:/run/x backup weight=2\" } }\n"
+	    "  next_hop = { \"10.0.0.1 weight=3\", \"[2001:db8::1]:2525\", \"unix:/run/x backup weight=2\", "
+	    "Mail.Example.NET.:26 } }\n"
+	    "dns { forward = { 10.0.0.53, \"[::1]:5353\" } trust_anchor = root timeout = 2s }\n"
 	    "route r { match { recipient = { \"A@Example.com\", \"@example.com\" } sender = { \"\", \"@.x.example\" "
 	    "} }\n"
 	    "  tls = required next_hop = \"10.0.0.2:26\" }\n");
@@ -143,6 +145,15 @@ every_built_key_reaches_its_field(void **state)
 	assert_int_equal(s->admin.mode, 0660);
 	assert_string_equal(s->log.to, "/l");
 	assert_int_equal(s->log.level, LOG_DEBUG);
+	assert_int_equal(s->dns.config.forward_count, 2);
+	assert_int_equal(ntohs(s->dns.config.forward[0].u.in.sin_port), 53);
+	assert_int_equal(ntohs(s->dns.config.forward[1].u.in6.sin6_port), 5353);
+	assert_false(s->dns.config.system);
+	assert_int_equal(s->dns.config.anchor_count, 2);
+	assert_int_equal(s->dns.config.timeout, 2);
+	assert_int_equal(d->hop[3].kind, NEXT_HOP_HOST);
+	assert_string_equal(d->hop[3].host, "mail.example.net");
+	assert_int_equal(d->hop[3].port, 26);
 	assert_int_equal(s->queue.retry_min, 1);
 	assert_int_equal(s->queue.retry_max, 2);
 	assert_int_equal(s->queue.lifetime, 3);
@@ -161,7 +172,7 @@ every_built_key_reaches_its_field(void **state)
 	assert_int_equal(d->domain_count, 2);
 	assert_string_equal(d->domain[0], "example.net");
 	assert_string_equal(d->domain[1], ".example.org");
-	assert_int_equal(d->hop_count, 3);
+	assert_int_equal(d->hop_count, 4);
 	assert_int_equal(d->hop[0].weight, 3);
 	assert_int_equal(d->hop[1].weight, 1);
 	assert_true(d->hop[2].backup);
@@ -293,6 +304,15 @@ static const struct {
 	    "f:4: 'next_hop = 10.0.0.1 weight=0': a weight is a number from 1 to 1000\n" },
 	{ "route r { next_hop = :25 }", "f:4: 'next_hop = :25': the address is missing, as in 10.0.0.5:25\n" },
 	{ "route r { next_hop = 10.0.0.999 }", NULL },
+	{ "route r { next_hop = \"mail.example.net:0\" }",
+	    "f:4: 'next_hop = mail.example.net:0': a port is a number from 1 to 65535\n" },
+	{ "route r { next_hop = mail..example.net }", NULL },
+	{ "route r { next_hop = { mail.example.net, \"MAIL.example.net.:25\" } }",
+	    "f:4: route r: the next hop 'MAIL.example.net.:25' is named twice\n" },
+	{ "dns { forward = mail.example.net }", NULL },
+	{ "dns { forward = { system, 10.0.0.53 } }", "f:4: dns: 'forward': system and none stand alone\n" },
+	{ "dns { trust_anchor = /nowhere/anchor }",
+	    "f:4: dns: 'trust_anchor': cannot open /nowhere/anchor: No such file or directory\n" },
 	{ "route r { match { recipient = example.com } next_hop = 10.0.0.1 }",
 	    "f:4: 'recipient = example.com': an address pattern is expected, did you mean @example.com?\n" },
 	{ "route r { match { recipient = \"\" } next_hop = 10.0.0.1 }",
@@ -344,7 +364,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"alias a@b.example { to = c@d.example }",
 		"dkim x.example { selector = s }",
 		"test \"x\" { expect = accept }",
-		"dns { forward = 10.0.0.1 }",
 		"user x { }",
 		"group x { }",
 		"quota x { }",
@@ -366,8 +385,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"domain x.example { next_hop = 10.0.0.1 tls = verify }",
 		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }",
 		"domain x.example { next_hop = mx:example.net }",
-		"domain x.example { next_hop = \"mail.example.net:25 backup\" }",
-		"domain x.example { next_hop = mailhost }",
 		"route x { source = y next_hop = 10.0.0.1 }",
 		"route x { login = y next_hop = 10.0.0.1 }",
 		"route x { match { group = y } next_hop = 10.0.0.1 }",

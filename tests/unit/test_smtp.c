@@ -146,7 +146,7 @@ recipients_are_kept_once_and_in_order(void **state)
 	for (i = 0; i < 3000; i++) {
 		snprintf(address, sizeof address, "r%d@example.net", i);
 		assert_false(mail_transaction_has(&tx, address));
-		mail_transaction_add(&tx, address, &route);
+		mail_transaction_add(&tx, address, &route, &(struct rcpt_params){ 0 });
 		assert_true(mail_transaction_has(&tx, address));
 		snprintf(address, sizeof address, "r%d@EXAMPLE.net", i / 2);
 		assert_true(mail_transaction_has(&tx, address));

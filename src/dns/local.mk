@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+libtmail_la_SOURCES += \
+	src/dns/answer.c src/dns/answer.h \
+	src/dns/context.c src/dns/context.h \
+	src/dns/dns.h \
+	src/dns/host.c src/dns/host.h \
+	src/dns/resolver.c
