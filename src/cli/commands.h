@@ -10,6 +10,8 @@ extern const struct cli_command cmd_queue_list, cmd_queue_show, cmd_queue_cat, c
     cmd_queue_why;
 extern const struct cli_command cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_bounce, cmd_queue_drop;
 
+extern const struct cli_command cmd_route_test;
+
 /* What retry, hold, release, bounce and drop do: count, ask, act. */
 enum cli_exit cli_queue_act(struct cli *cli);
 

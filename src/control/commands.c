@@ -16,6 +16,7 @@ static const struct admin_command *const commands[] = {
 	&queue_release_command,
 	&queue_bounce_command,
 	&queue_drop_command,
+	&route_test_command,
 };
 
 const struct admin_command *

@@ -12,6 +12,7 @@ libtmail_la_SOURCES += \
 	src/control/cmd_queue_list.c \
 	src/control/cmd_queue_shape.c \
 	src/control/cmd_queue_show.c \
+	src/control/cmd_route_test.c \
 	src/control/cmd_status.c \
 	src/control/commands.c src/control/commands.h \
 	src/control/control.c src/control/control.h \

@@ -2,6 +2,7 @@
 #include "delivery/bounce.h"
 
 #include "delivery/errand.h"
+#include "delivery/routing.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "mail/datastream.h"
@@ -178,7 +179,7 @@ bounce_new(struct errand *a, bool delays, int64_t now, int64_t retry_until)
 		dropped(a, failed, "null sender");
 		return NULL;
 	}
-	route = settings_route(s, "", m->sender);
+	route = routing_of_report(s, m->sender);
 	if (route == NULL) {
 		dropped(a, failed, "no route to the sender");
 		return NULL;

@@ -8,6 +8,7 @@ libtmail_la_SOURCES += \
 	src/delivery/hop.c src/delivery/hop.h \
 	src/delivery/reach.c \
 	src/delivery/reroute.c \
+	src/delivery/routing.c src/delivery/routing.h \
 	src/delivery/schedule.c src/delivery/schedule.h \
 	src/delivery/session.c \
 	src/delivery/site.c src/delivery/site.h \

@@ -3,6 +3,7 @@
  * one route, the entry moves there; to several, the others leave as a message of their own, in the transaction that
  * takes them off this one; to none, they fail (5.4.4) and the sender is told. */
 #include "delivery/errand.h"
+#include "delivery/routing.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "net/loop.h"
@@ -21,7 +22,7 @@ enum { PIECE = 256 * 1024 };
 static const struct route_settings *
 route_of(const struct errand *a, unsigned i)
 {
-	return settings_route(a->site->settings, a->loaded.message->sender, errand_recipient(a, i)->address);
+	return routing_of(a->site->settings, a->loaded.message, errand_recipient(a, i)->address);
 }
 
 static void
@@ -95,6 +96,7 @@ make_other(const struct errand *a, const struct route_settings *stay, struct err
 	copy->client = dup(arena, m->client);
 	copy->helo = dup(arena, m->helo);
 	copy->login = dup(arena, m->login);
+	copy->listener = dup(arena, m->listener);
 	copy->rcpt = arena_zalloc(arena, a->count * sizeof(*copy->rcpt));
 	for (unsigned i = 0; i < a->count; i++) {
 		const struct recipient *from = errand_recipient(a, i);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory/settings.h"
+#include "directory/settings_client.h"
 #include "directory/settings_dns.h"
 #include "directory/settings_route.h"
 #include "directory/settings_types.h"
@@ -85,6 +86,8 @@ settle_listeners(struct settings *s, const struct option_context *c)
 		l = &s->listener[i];
 		if (l->name == NULL && l->address_count > 0)
 			l->name = arena_strdup(c->arena, addr_text(&l->address[0], text));
+		if (l->xclient_login && l->xclient_count == 0)
+			conf_error(c->errors, &l->place, "listener: 'xclient_login' needs clients in 'xclient'");
 		if (l->tls == TLS_AUTO)
 			l->tls = s->tls.certificate_count > 0 ? TLS_OPTIONAL : TLS_NONE;
 		else if (l->tls != TLS_NONE && s->tls.certificate_count == 0 && sound)
@@ -130,6 +133,34 @@ settle_defaults(struct settings *s, const struct option_context *c)
 		    "admin { socket = /run/tmail/admin.sock }");
 }
 
+static bool
+has_listener(const struct settings *s, const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < s->listener_count; i++)
+		if (s->listener[i].name != NULL && strcmp(s->listener[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What routes name has to be there. */
+static void
+settle_routes(struct settings *s, const struct option_context *c)
+{
+	const struct route_settings *r;
+	unsigned i, k;
+
+	for (i = 0; i < s->route_count; i++) {
+		r = &s->route[i];
+		s->routes_by_listener = s->routes_by_listener || r->listener_count > 0;
+		for (k = 0; k < r->listener_count && !c->partial; k++)
+			if (r->listener[k] != NULL && !has_listener(s, r->listener[k]))
+				conf_error(c->errors, &r->place, "route %s: there is no listener '%s'", r->name,
+				    r->listener[k]);
+	}
+}
+
 static void
 check_whole(struct settings *s, const struct option_context *c)
 {
@@ -138,6 +169,7 @@ check_whole(struct settings *s, const struct option_context *c)
 	check_listeners(s, c);
 	settle_listeners(s, c);
 	settle_defaults(s, c);
+	settle_routes(s, c);
 	settings_dns_settle(&s->dns, c);
 	if (s->route_count == 0 && !c->partial)
 		conf_error(c->errors, &nowhere, "no mail would be accepted: a domain is missing, as in %s",
@@ -163,6 +195,7 @@ load(struct settings **out, const char *path, const char *text, size_t n, struct
 	option_apply(&settings_vocabulary, first, &place, s, &c);
 	check_whole(s, &c);
 	s->index = route_index_new(s, arena, &errors);
+	s->clients = client_index_new(s, arena, &errors);
 	if (errors.count > 0) {
 		settings_free(&s);
 		return -1;
@@ -194,6 +227,7 @@ settings_free(struct settings **s)
 		return;
 	arena = (*s)->arena;
 	route_index_fini((*s)->index);
+	client_index_fini((*s)->clients);
 	arena_free(&arena);
 	*s = NULL;
 }

@@ -17,12 +17,19 @@
 struct arena;
 struct buf;
 
+struct client_index;
 struct route_index;
 
 /* What a block fills begins as util/option.h's struct option_head: place, block, name. */
 
 /* TLS_AUTO is never seen outside: it becomes optional or none. */
 enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT, TLS_VERIFY, TLS_AUTO };
+
+/* What becomes of a client that speaks before its turn, on a listener with greet_delay. */
+enum early_talkers { EARLY_REFUSE, EARLY_ACCEPT };
+
+/* Who may use a listener. */
+enum relay_mode { RELAY_ANY, RELAY_ONLY };
 
 struct listener_settings {
 	struct place place;
@@ -31,6 +38,25 @@ struct listener_settings {
 	struct addr *address;
 	unsigned address_count;
 	enum tls_mode tls; /* none, optional (the default where a certificate is set), required, implicit */
+	struct network *proxy;     /* peers that begin with a header of the PROXY protocol */
+	unsigned proxy_count;
+	struct network *xclient;   /* clients that may say XCLIENT and XFORWARD */
+	unsigned xclient_count;
+	bool xclient_login;        /* XCLIENT LOGIN is believed */
+	uint32_t greet_delay;      /* 0: the greeting comes at once and early talkers are not looked for */
+	enum early_talkers early_talkers;
+	enum relay_mode relay; /* RELAY_ONLY: recipients are taken only from those who may relay */
+};
+
+/* Somebody known by network: trusted, so outbound. Of several the longest prefix counts. */
+struct client_settings {
+	struct place place;
+	const char *block, *name;
+	struct network *network;
+	unsigned network_count;
+	const char **sender;       /* MAIL FROM it may use, patterns as in a route's match; none: any */
+	unsigned sender_count;
+	const char *group;         /* for matches; NULL: none */
 };
 
 struct tls_settings {
@@ -103,6 +129,12 @@ struct route_settings {
 	unsigned recipient_count;
 	const char **sender;       /* `route` match: likewise, "" is the null sender; none: every sender */
 	unsigned sender_count;
+	const char **login;        /* `route` match: who logged in; none: everybody */
+	unsigned login_count;
+	const char **group;        /* `route` match: group of the user or the client; none: any */
+	unsigned group_count;
+	const char **listener;     /* `route` match: names of listeners; none: any */
+	unsigned listener_count;
 	struct next_hop *hop;
 	unsigned hop_count;
 	enum balance balance;
@@ -174,12 +206,16 @@ struct settings {
 	struct log_settings log;
 	struct network *relay_from;
 	unsigned relay_from_count;
+	struct client_settings *client;
+	unsigned client_count;
 	struct route_settings *route; /* domains and routes in order of the file */
 	unsigned route_count;
 	struct queue_settings queue;
 	struct delivery_settings delivery;
 	struct dns_settings dns;
 	struct route_index *index; /* for settings_route() */
+	struct client_index *clients; /* for settings_client() */
+	bool routes_by_listener; /* some route matches on it: messages keep theirs */
 	struct arena *arena;   /* everything above */
 };
 
@@ -203,10 +239,23 @@ void settings_manual(struct buf *out);
 void settings_manual_types(struct buf *out);
 void settings_sample(struct buf *out);
 
-/* The route of a recipient, most specific first: an exact "user@dom", then "@dom", then "@.dom" (longest first),
- * then a domain block, then a `route` without a recipient; among equals one that matches the sender too, then the
- * order of the file. ADDRESS and SENDER without angle brackets. NULL: no route (550 5.4.4). */
-const struct route_settings *settings_route(const struct settings *s, const char *sender, const char *address);
+/* What is known of a recipient that is to be routed. Addresses without angle brackets. */
+struct route_query {
+	const char *sender;    /* "": the null sender */
+	const char *recipient;
+	const char *login, *group, *listener; /* NULL: none, which a route that names some does not match */
+};
+
+/* The route, most specific first: an exact "user@dom", then "@dom", then "@.dom" (longest first), then a domain block,
+ * then a `route` without a recipient. Among equals one that names the login comes first, then the one that names the
+ * sender more exactly (likewise: address, domain, longest parent domain), then one that names the group, then the
+ * listener, then the order of the file. All a route names has to match. NULL: no route (550 5.4.4). */
+const struct route_settings *settings_route(const struct settings *s, const struct route_query *q);
+
+/* How R stands to TAKEN, which settings_route() answered for Q, in words: what does not match, or what is more specific
+ * in TAKEN. For R == TAKEN: what it matched by. */
+void settings_route_explain(const struct route_query *q, const struct route_settings *r,
+    const struct route_settings *taken, struct buf *out);
 
 /* By the key the spool kept; NULL when the configuration has it no more. */
 const struct route_settings *settings_route_by_key(const struct settings *s, const char *key);
@@ -214,7 +263,25 @@ const struct route_settings *settings_route_by_key(const struct settings *s, con
 /* Is the domain one of a `domain` block (mail for it is accepted from anyone)? */
 bool settings_is_ours(const struct settings *s, const char *domain);
 
-/* Is the client in relay_from? */
+/* May this peer speak the PROXY protocol, on any listener? Then its own address says nothing about the client: it
+ * matches neither relay_from nor xclient, so that a proxy which was made to say nothing opens no relay. */
+bool settings_is_proxy(const struct settings *s, const struct addr *peer);
+
+/* Is the client in relay_from, or known as a `client`? */
 bool settings_may_relay(const struct settings *s, const struct addr *client);
+
+/* Does LISTENER (NULL: any) take a recipient of DOMAIN (NULL: the bare postmaster), by who the client is alone? Whoever
+ * may not relay reaches our own domains, and with relay = only nobody. */
+bool settings_may_reach(const struct settings *s, const struct listener_settings *listener, bool may_relay,
+    const char *domain);
+
+/* Whose address it is, by the longest prefix, or NULL. */
+const struct client_settings *settings_client(const struct settings *s, const struct addr *client);
+
+/* May it use that sender? The null sender is everybody's: reports have to get through. */
+bool client_may_send(const struct client_settings *c, const char *sender);
+
+/* The group of whoever sends: NULL when none is known. LOGIN and CLIENT may be NULL. */
+const char *settings_group(const struct settings *s, const char *login, const struct addr *client);
 
 #endif

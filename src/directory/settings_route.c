@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory/settings_route.h"
 #include "directory/settings.h"
+#include "directory/settings_fit.h"
 #include "util/arena.h"
 #include "util/map.h"
 #include "util/str.h"
@@ -119,33 +120,9 @@ route_index_fini(struct route_index *x)
 	map_fini(&x->any);
 }
 
-static bool
-sender_matches(const char *pattern, const char *sender)
-{
-	const char *at = strrchr(sender, '@');
-
-	if (*pattern != '@')
-		return str_ieq(pattern, sender);
-	if (at == NULL)
-		return false;
-	return pattern[1] == '.' ? str_ends_nocase(at + 1, pattern + 1) : str_ieq(at, pattern);
-}
-
-/* 0: the route is not for this sender; 1: it is for every sender; 2: it names this one. */
-static unsigned
-sender_rank(const struct route_settings *r, const char *sender)
-{
-	unsigned i;
-
-	for (i = 0; i < r->sender_count; i++)
-		if (sender_matches(r->sender[i], sender))
-			return 2;
-	return r->sender_count == 0 ? 1 : 0;
-}
-
-/* Of the routes under TEXT: one that names the sender before one that takes all, then the first of the file. */
+/* Of the routes under TEXT: the one that fits best beside the recipient, then the first of the file. */
 static const struct route_settings *
-best(const struct map *m, const char *text, const char *sender)
+best(const struct map *m, const char *text, const struct route_query *q)
 {
 	const struct route_settings *found = NULL;
 	unsigned rank, found_rank = 0, order = UINT_MAX;
@@ -156,7 +133,7 @@ best(const struct map *m, const char *text, const char *sender)
 		e = entry_of(l);
 		if (!str_ieq(e->text, text))
 			continue;
-		rank = sender_rank(e->route, sender);
+		rank = route_fit(e->route, q);
 		if (rank == 0 || rank < found_rank || (rank == found_rank && e->order > order))
 			continue;
 		found = e->route;
@@ -168,27 +145,27 @@ best(const struct map *m, const char *text, const char *sender)
 
 /* DOMAIN itself, then ".x" for each domain x it is below, the longest first. */
 static const struct route_settings *
-best_domain(const struct map *m, const char *domain, const char *sender)
+best_domain(const struct map *m, const char *domain, const struct route_query *q)
 {
-	const struct route_settings *r = best(m, domain, sender);
+	const struct route_settings *r = best(m, domain, q);
 
 	while (r == NULL && (domain = strchr(domain + (*domain == '.'), '.')) != NULL)
-		r = best(m, domain, sender);
+		r = best(m, domain, q);
 	return r;
 }
 
 const struct route_settings *
-settings_route(const struct settings *s, const char *sender, const char *address)
+settings_route(const struct settings *s, const struct route_query *q)
 {
 	const struct route_index *x = s->index;
-	const char *at = strrchr(address, '@');
-	const struct route_settings *r = best(&x->address, address, sender);
+	const char *at = strrchr(q->recipient, '@');
+	const struct route_settings *r = best(&x->address, q->recipient, q);
 
 	if (r == NULL && at != NULL && at[1] != '\0')
-		r = best_domain(&x->domain, at + 1, sender);
+		r = best_domain(&x->domain, at + 1, q);
 	if (r == NULL && at != NULL && at[1] != '\0')
-		r = best_domain(&x->ours, at + 1, sender);
-	return r != NULL ? r : best(&x->any, "", sender);
+		r = best_domain(&x->ours, at + 1, q);
+	return r != NULL ? r : best(&x->any, "", q);
 }
 
 const struct route_settings *
@@ -205,16 +182,18 @@ settings_route_by_key(const struct settings *s, const char *key)
 bool
 settings_is_ours(const struct settings *s, const char *domain)
 {
-	return *domain != '\0' && best_domain(&s->index->ours, domain, "") != NULL;
+	static const struct route_query nobody = { .sender = "", .recipient = "" };
+
+	return *domain != '\0' && best_domain(&s->index->ours, domain, &nobody) != NULL;
 }
 
 bool
-settings_may_relay(const struct settings *s, const struct addr *client)
+settings_is_proxy(const struct settings *s, const struct addr *peer)
 {
 	unsigned i;
 
-	for (i = 0; i < s->relay_from_count; i++)
-		if (network_has(&s->relay_from[i], client))
+	for (i = 0; i < s->listener_count; i++)
+		if (networks_have(s->listener[i].proxy, s->listener[i].proxy_count, peer))
 			return true;
 	return false;
 }

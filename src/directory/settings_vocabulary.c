@@ -14,6 +14,7 @@
 	    offsetof(struct type, name) == offsetof(struct option_head, name), #type " begins with an option_head")
 
 HEAD_FITS(listener_settings);
+HEAD_FITS(client_settings);
 HEAD_FITS(tls_settings);
 HEAD_FITS(limit_settings);
 HEAD_FITS(admin_settings);
@@ -38,6 +39,20 @@ static const struct option_word listener_tls[] = {
 	{ 0 },
 };
 
+static const struct option_word early_words[] = {
+	{ "refuse", EARLY_REFUSE, false, "It gets 554 and is let go." },
+	{ "accept", EARLY_ACCEPT, false, "It is served." },
+	{ 0 },
+};
+
+static const struct option_word relay_words[] = {
+	{ "any", RELAY_ANY, false, "Everybody reaches the recipients of a domain { }; those who may relay reach more." },
+	{ "only", RELAY_ONLY, false, "Only those who may relay get a recipient accepted; others 550 5.7.1." },
+	{ 0 },
+};
+
+#define LISTENER(field) .offset = offsetof(struct listener_settings, field)
+
 static const struct option listener_options[] = {
 	{ .name = "address", .type = &type_address, .flags = OPTION_LIST | OPTION_REQUIRED,
 	  .offset = offsetof(struct listener_settings, address),
@@ -48,10 +63,31 @@ static const struct option listener_options[] = {
 	  .fallback = "auto", .help = "Whether clients use TLS. All but none need a certificate in tls { }." },
 	{ .name = "auth", .flags = OPTION_LATER },
 	{ .name = "sender_match", .flags = OPTION_LATER },
-	{ .name = "proxy", .flags = OPTION_LATER },
-	{ .name = "xclient", .flags = OPTION_LATER },
-	{ .name = "xclient_login", .flags = OPTION_LATER },
-	{ .name = "relay", .flags = OPTION_LATER },
+	{ .name = "proxy", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(proxy),
+	  .count_offset = offsetof(struct listener_settings, proxy_count), .fallback_help = "nobody",
+	  .example = "192.0.2.10, 192.0.2.11",
+	  .help = "Proxies in front of the gateway, as HAProxy with send-proxy or send-proxy-v2. A connection from "
+		  "them has to begin, within 5 seconds, with a header of the PROXY protocol, version 1 or 2, and the "
+		  "address in it is the client's; without one it is closed. On no listener is the address of such a "
+		  "proxy itself ever found in relay_from or xclient." },
+	{ .name = "xclient", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(xclient),
+	  .count_offset = offsetof(struct listener_settings, xclient_count), .fallback_help = "nobody",
+	  .example = "192.0.2.12",
+	  .help = "Clients that may say who the client is they speak for: with XCLIENT, which is believed for "
+		  "everything, relay_from included, and with XFORWARD, which is logged." },
+	{ .name = "xclient_login", .type = &option_bool, LISTENER(xclient_login), .fallback = "no",
+	  .help = "Whether the LOGIN of XCLIENT is believed: its mail is that of a client who has logged in." },
+	{ .name = "greet_delay", .type = &option_duration, LISTENER(greet_delay), .max = 60, .fallback = "0s",
+	  .help = "How long a client waits for the greeting. RFC 5321 has a client be silent until then, and until "
+		  "the reply to EHLO offers PIPELINING; many senders of spam are not. With 0s the greeting comes at "
+		  "once and nobody is looked at, which costs nothing and delays nobody." },
+	{ .name = "early_talkers", .type = &option_enum, LISTENER(early_talkers), .words = early_words,
+	  .fallback = "refuse",
+	  .help = "What becomes of a client that speaks before its turn, on a listener with a greet_delay. Either way "
+		  "it is logged and counted." },
+	{ .name = "relay", .type = &option_enum, .offset = offsetof(struct listener_settings, relay),
+	  .words = relay_words, .fallback = "any",
+	  .help = "Whose recipients are accepted. Clients in relay_from and of a client { } may relay." },
 	{ .name = "inbound", .flags = OPTION_LATER },
 	{ .name = "outbound", .flags = OPTION_LATER },
 	{ 0 },
@@ -208,7 +244,14 @@ static const struct option match_options[] = {
 	{ .name = "sender", .type = &type_sender, .flags = OPTION_LIST, ROUTE(sender), ROUTE_COUNT(sender_count),
 	  .fallback_help = "every sender", .example = "\"@example.com\", \"\"",
 	  .help = "Senders, written likewise; the empty text is the null sender of reports." },
-	{ .name = "group", .flags = OPTION_LATER },
+	{ .name = "login", .type = &option_string, .flags = OPTION_LIST, ROUTE(login), ROUTE_COUNT(login_count),
+	  .fallback_help = "everybody", .example = "newsletter", .help = "Names clients have logged in with." },
+	{ .name = "group", .type = &option_string, .flags = OPTION_LIST, ROUTE(group), ROUTE_COUNT(group_count),
+	  .fallback_help = "everybody", .example = "bulk",
+	  .help = "Groups, of the user who has logged in or of the client { }." },
+	{ .name = "listener", .type = &option_string, .flags = OPTION_LIST, ROUTE(listener),
+	  ROUTE_COUNT(listener_count), .fallback_help = "every listener", .example = "name",
+	  .help = "Names of listeners the mail came in by." },
 	{ .name = "direction", .flags = OPTION_LATER },
 	{ 0 },
 };
@@ -224,7 +267,24 @@ static const struct option route_options[] = {
 
 static const struct option_block route_blocks[] = {
 	{ .name = "match", .flags = BLOCK_INLINE, .options = match_options,
-	  .help = "Which mail the route is for; both have to match. Without it, all that nothing else matches." },
+	  .help = "Which mail the route is for; all that is named has to match. Without it, all that nothing else "
+		  "matches." },
+	{ 0 },
+};
+
+#define CLIENT(field) .offset = offsetof(struct client_settings, field)
+#define CLIENT_COUNT(field) .count_offset = offsetof(struct client_settings, field)
+
+static const struct option client_options[] = {
+	{ .name = "network", .type = &type_network, .flags = OPTION_LIST | OPTION_REQUIRED, CLIENT(network),
+	  CLIENT_COUNT(network_count), .example = "198.51.100.16/29, \"2001:db8:7::/48\"",
+	  .help = "Where it connects from. An address that is in networks of several clients belongs to the one with "
+		  "the longest prefix." },
+	{ .name = "sender", .type = &type_pattern, .flags = OPTION_LIST, CLIENT(sender), CLIENT_COUNT(sender_count),
+	  .fallback_help = "any sender", .example = "\"@example.com\", \"@.example.com\"",
+	  .help = "Senders it may use; others are answered 553 5.7.1. The null sender of reports is always allowed." },
+	{ .name = "group", .type = &option_string, CLIENT(group), .fallback_help = "none", .example = "bulk",
+	  .help = "A group that routes and policies may match." },
 	{ 0 },
 };
 
@@ -398,10 +458,16 @@ static const struct option_block root_blocks[] = {
 	{ .name = "route", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = route_options,
 	  .blocks = route_blocks, ROUTES,
 	  .verify = verify_route, .title = "name",
-	  .help = "Where other mail goes, from clients in relay_from. The most specific match counts: a "
+	  .help = "Where other mail goes, from those who may relay. The most specific match counts: a "
 		  "recipient's address, its domain, the longest parent domain; then the domain blocks; then "
-		  "routes without recipients. Among equals one that names the sender comes first, then the order "
-		  "of the file." },
+		  "routes without recipients. Among equals one that names the login comes first, then the one that "
+		  "names the sender more exactly (its address, its domain, the longest parent domain), then one that "
+		  "names the group, then the listener, then the order of the file. tmail route test shows it." },
+	{ .name = "client", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = client_options, ROOT(client),
+	  .count_offset = offsetof(struct settings, client_count), .size = sizeof(struct client_settings),
+	  .title = "name",
+	  .help = "Somebody known by network: trusted to relay, as those in relay_from are, with senders and a group of "
+		  "its own." },
 	{ .name = "limits", .options = limit_options, ROOT(limits),
 	  .help = "Limits on sessions and messages." },
 	{ .name = "queue", .options = queue_options, ROOT(queue), .verify = verify_queue,
@@ -412,7 +478,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "dns", .options = settings_dns_options, ROOT(dns), .help = "How names are resolved." },
 	{ .name = "admin", .options = admin_options, ROOT(admin), .help = "The socket for administration." },
 	{ .name = "log", .options = log_options, ROOT(log), .help = "The log: one line a decision, key=value." },
-	{ .name = "client", .flags = BLOCK_LATER },
 	{ .name = "pipeline", .flags = BLOCK_LATER },
 	{ .name = "filter", .flags = BLOCK_LATER },
 	{ .name = "auth", .flags = BLOCK_LATER },

@@ -259,3 +259,14 @@ network_has(const struct network *n, const struct addr *a)
 		return false;
 	return rest == 0 || ((ip[whole] ^ n->ip[whole]) & (0xff00 >> rest & 0xff)) == 0;
 }
+
+bool
+networks_have(const struct network *n, unsigned count, const struct addr *a)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (network_has(&n[i], a))
+			return true;
+	return false;
+}

@@ -54,4 +54,7 @@ struct network {
 int network_parse(const char *text, struct network *out, struct err *err);
 bool network_has(const struct network *n, const struct addr *a);
 
+/* Is A in one of COUNT networks? */
+bool networks_have(const struct network *n, unsigned count, const struct addr *a);
+
 #endif

@@ -188,6 +188,18 @@ tls_recv(struct io *io, void *p, size_t n)
 }
 
 ssize_t
+io_peek(struct io *io, void *p, size_t n)
+{
+	ssize_t got;
+
+	check(io->ssl == NULL);
+	do
+		got = recv(io->fd, p, n, MSG_PEEK | MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+ssize_t
 io_recv(struct io *io, void *p, size_t n)
 {
 	ssize_t r;

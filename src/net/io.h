@@ -51,6 +51,9 @@ void io_busy(struct io *io);
 /* What is there now, without waiting: > 0 bytes, 0 end of stream, -1 with EAGAIN when nothing is there. */
 ssize_t io_recv(struct io *io, void *p, size_t n);
 
+/* As io_recv(), of a plain stream, and leaves the bytes there. */
+ssize_t io_peek(struct io *io, void *p, size_t n);
+
 /* In a task: waits for at least one byte. > 0, 0 at the end of stream, -1. */
 ssize_t io_read(struct io *io, void *p, size_t n, uint64_t deadline);
 

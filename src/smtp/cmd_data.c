@@ -131,7 +131,7 @@ data_act(struct session *s, struct call *call)
 	case CONTENT_LOST:
 		break;
 	}
-	mail_transaction_end(&s->tx);
+	session_end_transaction(s);
 	s->stage = STAGE_OUTCOME;
 	s->state = SESSION_COMMAND;
 }

@@ -12,7 +12,7 @@ enum { HELO_MAX = 255 };
 
 /* RFC 5321 4.1.1.1: ehlo = "EHLO" SP ( Domain / address-literal ). Many hosts call themselves something that is
  * neither, but none needs more than these characters. */
-static bool
+bool
 helo_valid(const char *s, size_t n)
 {
 	size_t i;
@@ -57,7 +57,7 @@ ehlo_act(struct session *s, struct call *call)
 	const struct settings *settings = session_settings(s);
 
 	greeted(s, call, true);
-	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nDSN\nENHANCEDSTATUSCODES%s\nHELP",
+	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nDSN\nENHANCEDSTATUSCODES%s%s\nHELP",
 	    settings->hostname, (unsigned long long)settings->limits.message_size,
-	    session_offers_tls(s) ? "\nSTARTTLS" : "");
+	    session_offers_tls(s) ? "\nSTARTTLS" : "", xclient_offered(s));
 }

@@ -7,6 +7,8 @@
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
+#include <stdio.h>
+
 static int
 refused(struct session *s, int code, const char *enhanced, const char *text)
 {
@@ -41,6 +43,19 @@ mail_parse(struct session *s, struct call *call)
 	return 0;
 }
 
+/* A `client` sends as itself. */
+static int
+may_send(struct session *s, const struct address *sender)
+{
+	const struct client_settings *client = session_client(s);
+	char text[ADDRESS_MAX + 1];
+
+	snprintf(text, sizeof text, "%.*s", (int)sender->len, sender->text);
+	if (client == NULL || client_may_send(client, text))
+		return 0;
+	return refused(s, 553, "5.7.1", "that sender is not yours to use");
+}
+
 static int
 admitted(struct session *s, const struct mail_params *params)
 {
@@ -72,7 +87,7 @@ mail_act(struct session *s, struct call *call)
 		session_close(s, 421, "4.3.2", "%s is shutting down, try again later", session_settings(s)->hostname);
 		return;
 	}
-	if (admitted(s, &call->params.mail) < 0)
+	if (admitted(s, &call->params.mail) < 0 || may_send(s, &call->path) < 0)
 		return;
 	mail_transaction_begin(s, &call->path, &call->params.mail);
 	session_reply(s, 250, "2.1.0", "sender ok");

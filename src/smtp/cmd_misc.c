@@ -8,7 +8,7 @@ void
 rset_act(struct session *s, struct call *call)
 {
 	(void)call;
-	mail_transaction_end(&s->tx);
+	session_end_transaction(s);
 	session_reply(s, 250, "2.0.0", "ok");
 }
 

@@ -2,6 +2,7 @@
 #include "util/counters.h"
 #include "directory/settings.h"
 #include "spool/message.h"
+#include "smtp/server.h"
 #include "smtp/verbs.h"
 
 #include <stdio.h>
@@ -81,13 +82,17 @@ static const struct route_settings *
 routed(struct session *s, const struct address *path, const char *address)
 {
 	const struct settings *settings = session_settings(s);
+	struct route_query q = { .sender = s->tx.m->sender, .recipient = address, .login = s->tx.m->login,
+		.group = settings_group(settings, s->tx.m->login, &s->peer),
+		.listener = s->listener->settings->name };
 	const struct route_settings *route;
 
-	if (path->domain != NULL && !s->may_relay && !settings_is_ours(settings, strrchr(address, '@') + 1)) {
+	if (!settings_may_reach(settings, s->listener->settings, s->may_relay,
+	    path->domain != NULL ? strrchr(address, '@') + 1 : NULL)) {
 		refused(s, COUNTER_RECIPIENTS_REFUSED_RELAY, 550, "5.7.1", "relaying denied");
 		return NULL;
 	}
-	route = settings_route(settings, s->tx.m->sender, address);
+	route = settings_route(settings, &q);
 	if (route == NULL)
 		refused(s, COUNTER_RECIPIENTS_REFUSED_ROUTE, 550, "5.4.4", "no route to that recipient");
 	return route;

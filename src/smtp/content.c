@@ -13,6 +13,7 @@
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "spool/spool.h"
+#include "smtp/identity.h"
 #include "smtp/session.h"
 
 #include <errno.h>
@@ -75,10 +76,11 @@ add_received(struct content *c)
 	struct message *m = c->m;
 	char literal[ADDR_TEXT], id[ID_TEXT];
 	struct buf out = { 0 };
-	bool local = s->peer.u.sa.sa_family == AF_UNIX;
+	bool remote = s->peer.u.sa.sa_family == AF_INET || s->peer.u.sa.sa_family == AF_INET6;
 	struct trace t = {
 		.helo = s->helo,
-		.literal = local ? NULL : addr_literal(&s->peer, literal),
+		.literal = remote ? addr_literal(&s->peer, literal) : NULL,
+		.client = s->id != NULL ? s->id->name : NULL,
 		.by = session_settings(s)->hostname,
 		.esmtp = s->esmtp,
 		.auth = s->login != NULL,

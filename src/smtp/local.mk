@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
+	src/smtp/arrival.c src/smtp/arrival.h \
 	src/smtp/clients.c src/smtp/clients.h \
 	src/smtp/cmd_data.c \
 	src/smtp/cmd_helo.c \
@@ -7,7 +8,9 @@ libtmail_la_SOURCES += \
 	src/smtp/cmd_misc.c \
 	src/smtp/cmd_rcpt.c \
 	src/smtp/cmd_starttls.c \
+	src/smtp/cmd_xclient.c \
 	src/smtp/content.c src/smtp/content.h \
+	src/smtp/identity.c src/smtp/identity.h \
 	src/smtp/input.c src/smtp/input.h \
 	src/smtp/server.c src/smtp/server.h \
 	src/smtp/server_private.h \

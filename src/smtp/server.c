@@ -115,10 +115,20 @@ server_scratch_give(struct server_loop *home, struct scratch **scratch)
 	home->pooled++;
 }
 
+bool
+server_client_enters(struct server_loop *home, const struct addr *client)
+{
+	if (clients_enter(home->server->clients, client))
+		return true;
+	counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
+	return false;
+}
+
 void
 server_session_ended(struct server_loop *home, const struct addr *peer)
 {
-	clients_leave(home->server->clients, peer);
+	if (peer != NULL)
+		clients_leave(home->server->clients, peer);
 	atomic_fetch_sub(&home->server->sessions, 1);
 	counter_sub(COUNTER_SESSIONS_OPEN, 1);
 }
@@ -151,9 +161,12 @@ smtp_server_connected(int fd, const struct addr *peer, void *arg)
 	const struct smtp_listener *l = arg;
 	struct smtp_server *server = l->server;
 	const struct limit_settings *limits = &server->config.settings->limits;
+	struct server_loop *home = &server->home[loop_index(loop_current())];
 	struct addr client = *peer;
+	bool proxied;
 
 	addr_unmap(&client);
+	proxied = networks_have(l->settings->proxy, l->settings->proxy_count, &client);
 	if (server->draining) {
 		refuse(fd, &client, l, "4.3.2", "is shutting down, try again later");
 		return;
@@ -164,15 +177,14 @@ smtp_server_connected(int fd, const struct addr *peer, void *arg)
 		refuse(fd, &client, l, "4.7.0", "too many sessions, try again later");
 		return;
 	}
-	if (!clients_enter(server->clients, &client)) {
+	if (!proxied && !server_client_enters(home, &client)) {
 		atomic_fetch_sub(&server->sessions, 1);
-		counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
 		refuse(fd, &client, l, "4.7.0", "too many sessions from your address");
 		return;
 	}
 	counter_add(COUNTER_SESSIONS_ACCEPTED, 1);
 	counter_add(COUNTER_SESSIONS_OPEN, 1);
-	session_start(&server->home[loop_index(loop_current())], l, fd, &client);
+	session_start(home, l, fd, &client, proxied);
 }
 
 void

@@ -31,7 +31,10 @@ struct smtp_server {
 	struct server_loop home[]; /* one a loop, by loop_index() */
 };
 
-/* A session has ended. */
+/* One more session of the client CLIENT; false: that would be too many. */
+bool server_client_enters(struct server_loop *home, const struct addr *client);
+
+/* A session has ended; PEER NULL: it was not counted among those of a client. */
 void server_session_ended(struct server_loop *home, const struct addr *peer);
 
 /* Buffers for a session that is being served, and back again. */

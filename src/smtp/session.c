@@ -8,6 +8,8 @@
 #include "mail/reply.h"
 #include "directory/settings.h"
 #include "spool/message.h"
+#include "smtp/arrival.h"
+#include "smtp/identity.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
@@ -18,12 +20,17 @@
 #include <sys/socket.h>
 
 static void serve(void *arg);
-static void rest(struct session *s);
 
 const struct settings *
 session_settings(const struct session *s)
 {
 	return s->home->server->config.settings;
+}
+
+const struct client_settings *
+session_client(const struct session *s)
+{
+	return identity_is_client(s) ? settings_client(session_settings(s), &s->peer) : NULL;
 }
 
 struct spool *
@@ -58,6 +65,8 @@ session_log_client(struct log_record *r, const struct session *s)
 	log_str(r, "client", addr_ip_text(&s->peer, text));
 	log_str(r, "helo", s->helo);
 	log_str(r, "login", s->login);
+	if (s->id != NULL)
+		identity_log(r, s);
 }
 
 /* How far the client came. */
@@ -96,7 +105,8 @@ session_free(struct session *s)
 	mail_transaction_end(&s->tx);
 	io_close(&s->io);
 	list_remove(&s->link);
-	server_session_ended(s->home, &s->peer);
+	server_session_ended(s->home, s->counted ? identity_counted(s) : NULL);
+	identity_free(&s->id);
 	input_fini(&s->in);
 	free(s->helo);
 	free(s->login);
@@ -109,13 +119,12 @@ session_drop(struct session *s)
 	session_free(s);
 }
 
-/* On any stack, when no reply is under way: the last thing the client hears. */
-static void
-last_word(struct session *s, const char *enhanced, const char *text)
+void
+session_last_word(struct session *s, int code, const char *enhanced, const char *text)
 {
 	struct buf out = { 0 };
 
-	reply_addf(&out, 421, enhanced, "%s %s", session_settings(s)->hostname, text);
+	reply_addf(&out, code, enhanced, "%s %s", session_settings(s)->hostname, text);
 	(void)io_send(&s->io, out.data, out.len);
 	buf_fini(&out);
 }
@@ -155,6 +164,17 @@ finish(struct session *s)
 
 /* ---- being idle ---- */
 
+void
+session_serve(struct session *s)
+{
+	if (task_start(serve, s, "smtp session") == 0)
+		return;
+	counter_add(COUNTER_SESSIONS_REFUSED_TASKS, 1);
+	if (s->state == SESSION_COMMAND)
+		session_last_word(s, 421, "4.3.2", "too busy, try again later");
+	finish(s);
+}
+
 static void
 on_idle(struct io *io, bool timed_out)
 {
@@ -163,30 +183,27 @@ on_idle(struct io *io, bool timed_out)
 	if (timed_out) {
 		counter_add(COUNTER_SESSIONS_TIMED_OUT, 1);
 		if (s->state == SESSION_COMMAND)
-			last_word(s, "4.4.2", "timeout, closing the connection");
+			session_last_word(s, 421, "4.4.2", "timeout, closing the connection");
 		session_free(s);
-	} else if (task_start(serve, s, "smtp session") < 0) {
-		counter_add(COUNTER_SESSIONS_REFUSED_TASKS, 1);
-		if (s->state == SESSION_COMMAND)
-			last_word(s, "4.3.2", "too busy, try again later");
-		finish(s);
+	} else {
+		session_serve(s);
 	}
 }
 
 /* What becomes of a session that is not being served any more. */
-static void
-rest(struct session *s)
+void
+session_rest(struct session *s)
 {
 	if (s->gone) {
 		session_free(s);
 	} else if (s->closing) {
 		finish(s);
 	} else if (s->home->server->aborting || (s->home->server->draining && s->tx.m == NULL)) {
-		if (s->state == SESSION_COMMAND)
-			last_word(s, "4.3.2", "is shutting down, try again later");
+		if (s->state == SESSION_COMMAND || s->state == SESSION_GREETING)
+			session_last_word(s, 421, "4.3.2", "is shutting down, try again later");
 		session_free(s); /* it was silent, so nothing of it is unread */
 	} else {
-		io_idle(&s->io, on_idle, s->deadline);
+		io_idle(&s->io, s->state <= SESSION_GREETING ? arrival_idle : on_idle, s->deadline);
 	}
 }
 
@@ -196,7 +213,7 @@ session_drain(struct session *s)
 	if (s->task != NULL || s->state == SESSION_LINGER || s->tx.m != NULL)
 		return;
 	io_busy(&s->io);
-	rest(s);
+	session_rest(s);
 }
 
 void
@@ -210,11 +227,11 @@ session_abort(struct session *s)
 	if (s->state == SESSION_LINGER)
 		session_free(s);
 	else
-		rest(s);
+		session_rest(s);
 }
 
-static void
-greet(struct session *s)
+void
+session_greet(struct session *s)
 {
 	char text[300];
 	int n = snprintf(text, sizeof text, "220 %s ESMTP\r\n", session_settings(s)->hostname);
@@ -224,39 +241,20 @@ greet(struct session *s)
 		s->gone = true;
 }
 
-void
-session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer)
-{
-	struct session *s = xcalloc(1, sizeof *s);
-	struct log_record r;
-
-	io_init(&s->io, fd);
-	s->home = home;
-	s->listener = listener;
-	s->peer = *peer;
-	s->stage = STAGE_CONNECT;
-	s->may_relay = settings_may_relay(session_settings(s), peer);
-	s->deadline = session_command_deadline(s);
-	list_append(&home->sessions, &s->link);
-	log_begin(&r, LOG_DEBUG, "connect");
-	if (r.live) {
-		session_log_client(&r, s);
-		log_str(&r, "listener", listener->settings->name);
-		log_end(&r);
-	}
-	if (listener->settings->tls == TLS_IMPLICIT)
-		s->state = SESSION_HANDSHAKE;
-	else
-		greet(s);
-	rest(s);
-}
-
 /* ---- being served ---- */
+
+void
+session_end_transaction(struct session *s)
+{
+	mail_transaction_end(&s->tx);
+	if (s->id != NULL)
+		identity_forget_forward(s->id);
+}
 
 void
 session_reset(struct session *s)
 {
-	mail_transaction_end(&s->tx);
+	session_end_transaction(s);
 	free(s->helo);
 	s->helo = NULL;
 	s->esmtp = false;
@@ -293,7 +291,10 @@ next_command(struct session *s)
 	case INPUT_MORE:
 		return false;
 	case INPUT_LINE:
-		verbs_run(s, line, n);
+		if (!s->esmtp && input_waiting(&s->in) > 0 && arrival_too_early(s, "EHLO"))
+			session_close(s, 554, "5.5.1", "you spoke before your turn");
+		else
+			verbs_run(s, line, n);
 		break;
 	case INPUT_TOO_LONG:
 		session_reply(s, 500, "5.5.2", "line too long");
@@ -361,16 +362,16 @@ serve(void *arg)
 	if (s->tx.m != NULL)
 		task_set_message(s->tx.m->id);
 	if (s->state == SESSION_HANDSHAKE && session_handshake(s) == 0)
-		greet(s);
+		arrival_greet(s);
 	else if (s->state == SESSION_COMMAND) {
 		do {
 			session_unpark(s);
-			if (receive(s))
+			if (receive(s) || input_waiting(&s->in) > 0)
 				run_commands(s);
 			if (s->scratch != NULL)
 				session_park(s);
 		} while (!s->closing && !s->gone && io_pending(&s->io));
 	}
 	s->task = NULL;
-	rest(s);
+	session_rest(s);
 }

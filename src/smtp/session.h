@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 struct call;
+struct client_settings;
+struct identity;
 struct log_record;
 struct server_loop;
 struct settings;
@@ -37,7 +39,9 @@ enum smtp_stage {
 };
 
 enum session_state {
-	SESSION_HANDSHAKE = 1, /* a listener with tls = implicit: TLS comes before the greeting */
+	SESSION_PROXY = 1,     /* waits for a header of the PROXY protocol */
+	SESSION_GREETING,      /* the greeting is held back: see greet_delay */
+	SESSION_HANDSHAKE,     /* a listener with tls = implicit: TLS comes before the greeting */
 	SESSION_COMMAND,       /* waits for a command, or carries one out */
 	SESSION_DATA,          /* behind 354: receives a message */
 	SESSION_LINGER,        /* the last reply is sent, our side is shut: the client's rest is thrown away */
@@ -67,23 +71,29 @@ struct session {
 	struct scratch *scratch;  /* NULL while the session waits */
 	struct input in;
 	struct mail_transaction tx;
+	struct identity *id;      /* what others said about the client; NULL: nothing */
 	char *helo;               /* what the client called itself; NULL: not greeted yet */
 	char *login;              /* who authenticated; NULL: nobody did. Kept over RSET and EHLO (RFC 4954 4) */
 	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
-	struct addr peer;
+	struct addr peer;         /* the client: of the connection, or as a proxy or XCLIENT says */
 	uint32_t errors, commands, messages;
 	uint32_t lingered;        /* octets thrown away in SESSION_LINGER */
 	uint8_t state;            /* enum session_state */
 	uint8_t stage;            /* enum smtp_stage: how far it came, for filters and the log */
 	bool esmtp;               /* greeted with EHLO */
-	bool may_relay;           /* the client is in relay_from: its mail is outbound */
+	bool may_relay;           /* the client is in relay_from or a `client`: its mail is outbound */
+	bool may_xclient;         /* the client may say XCLIENT and XFORWARD */
+	bool counted;             /* among the sessions of its client */
+	bool early;               /* spoke before its turn */
 	bool closing;             /* ends when its replies are sent */
 	bool gone;                /* nothing can be sent or received any more */
 	bool said_quit;
 };
 
-/* Greets FD's client and waits for it. Takes FD. */
-void session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer);
+/* Greets FD's client and waits for it. Takes FD. PROXIED: the connection begins with a header of the PROXY protocol
+ * that says who the client is; else the session is counted among those of its client already. */
+void session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer,
+    bool proxied);
 
 /* On the session's loop, not in its task: no new mail. Ends it if it is idle outside a transaction. */
 void session_drain(struct session *s);
@@ -93,6 +103,20 @@ void session_abort(struct session *s);
 
 /* After its loop has ended: frees what is left, without a word to the client. */
 void session_drop(struct session *s);
+
+/* ---- for arrival.c ---- */
+
+/* Waits for what comes next, or ends what has come to its end. */
+void session_rest(struct session *s);
+
+/* Starts the session's task, for input that is there; or ends the session when there are too many tasks. */
+void session_serve(struct session *s);
+
+/* 220, from now on commands are awaited. */
+void session_greet(struct session *s);
+
+/* On any stack, when no reply is under way: a last word, if the client can hear it. */
+void session_last_word(struct session *s, int code, const char *enhanced, const char *text);
 
 /* ---- for the verbs: in the session's task ---- */
 
@@ -111,12 +135,18 @@ int session_park(struct session *s);
 /* After the wait: buffers again. */
 void session_unpark(struct session *s);
 
+/* The transaction is forgotten, with what XFORWARD said for it. */
+void session_end_transaction(struct session *s);
+
 /* The transaction and what was told in the greeting are forgotten; -1 errors stay counted. */
 void session_reset(struct session *s);
 
 const struct settings *session_settings(const struct session *s);
 struct spool *session_spool(const struct session *s);
 struct smtp_server *session_server(const struct session *s);
+
+/* The `client` block it belongs to, or NULL. */
+const struct client_settings *session_client(const struct session *s);
 
 /* Until when the next command must have come, and how long a client may take to read a reply. */
 uint64_t session_command_deadline(const struct session *s);

@@ -11,6 +11,7 @@
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "spool/spool.h"
+#include "smtp/server.h"
 #include "smtp/session.h"
 
 #include <stdlib.h>
@@ -33,6 +34,8 @@ mail_transaction_begin(struct session *s, const struct address *sender, const st
 	m->sender = arena_strndup(m->arena, sender->text, sender->len);
 	m->client = arena_strdup(m->arena, addr_ip_text(&s->peer, text));
 	m->helo = s->helo != NULL ? arena_strdup(m->arena, s->helo) : NULL;
+	if (session_settings(s)->routes_by_listener)
+		m->listener = arena_strdup(m->arena, s->listener->settings->name);
 	m->login = s->login != NULL ? arena_strdup(m->arena, s->login) : NULL;
 	if (params->body == BODY_8BITMIME)
 		m->flags |= MESSAGE_8BITMIME;

@@ -57,6 +57,7 @@ extern const struct verb verbs[];
 int helo_parse(struct session *s, struct call *call);
 void helo_act(struct session *s, struct call *call);
 void ehlo_act(struct session *s, struct call *call);
+bool helo_valid(const char *name, size_t n);
 
 /* cmd_mail.c */
 int mail_parse(struct session *s, struct call *call);
@@ -80,5 +81,10 @@ void not_smtp_act(struct session *s, struct call *call);
 
 /* cmd_starttls.c */
 void starttls_act(struct session *s, struct call *call);
+
+/* cmd_xclient.c */
+void xclient_act(struct session *s, struct call *call);
+void xforward_act(struct session *s, struct call *call);
+const char *xclient_offered(const struct session *s); /* their lines in the reply to EHLO, each behind a newline */
 
 #endif

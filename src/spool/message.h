@@ -55,6 +55,7 @@ struct message {
 	const char *client;    /* numeric address of the client, for logs and reports; NULL: made here */
 	const char *helo;
 	const char *login;     /* who authenticated; NULL: nobody did */
+	const char *listener;  /* it came in by, kept only where routes match on it; or NULL */
 	struct recipient *rcpt;
 	uint32_t rcpt_count;
 	const char **group;    /* next-hop keys, opaque to the spool */

@@ -109,6 +109,36 @@ take_head(struct cursor *c)
 
 enum { TEXT_MAX = 60000 }; /* addresses and the like: far above what SMTP lets through */
 
+/* What few messages have stands behind the recipients, each as a letter and a text. Unknown letters are skipped, so
+ * that an older version reads what a newer one wrote. */
+enum { MORE_LOGIN = 'u', MORE_LISTENER = 'l' };
+
+static void
+put_more(struct buf *b, char what, const char *text)
+{
+	if (text == NULL)
+		return;
+	buf_add_u8(b, (uint8_t)what);
+	put_text(b, text, TEXT_MAX);
+}
+
+static int
+load_more(struct message *m, struct cursor *c)
+{
+	const char *text;
+	uint8_t what;
+
+	while (!c->bad && c->at < c->end) {
+		what = (uint8_t)take_number(c, 1);
+		text = copy_text(c, m->arena);
+		if (what == MORE_LOGIN)
+			m->login = text;
+		else if (what == MORE_LISTENER)
+			m->listener = text;
+	}
+	return c->bad ? -1 : 0;
+}
+
 static void
 put_envelope(struct buf *b, const struct message *m)
 {
@@ -128,9 +158,8 @@ put_envelope(struct buf *b, const struct message *m)
 		put_text(b, r->address, TEXT_MAX);
 		put_text(b, r->orcpt, TEXT_MAX);
 	}
-	/* At the end, and only where there is one: most envelopes have none. */
-	if (m->login != NULL)
-		put_text(b, m->login, TEXT_MAX);
+	put_more(b, MORE_LOGIN, m->login);
+	put_more(b, MORE_LISTENER, m->listener);
 }
 
 static void
@@ -252,9 +281,7 @@ load_envelope(struct message *m, struct cursor *c)
 		if (c->bad || r->address == NULL || r->group >= m->group_count)
 			return -1;
 	}
-	if (c->at < c->end)
-		m->login = copy_text(c, m->arena);
-	return c->bad ? -1 : 0;
+	return load_more(m, c);
 }
 
 int

@@ -32,8 +32,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (s == NULL)
 		return 0;
-	settings_route(s, "a@b.example", "user@mail.example.com");
-	settings_route(s, "", "postmaster");
+	settings_route(s, &(struct route_query){ .sender = "a@b.example", .recipient = "user@mail.example.com" });
+	settings_route(s, &(struct route_query){ .sender = "", .recipient = "postmaster", .group = "g", .login = "l" });
 	settings_is_ours(s, "mail.example.com");
 	settings_print(s, &first);
 	settings_free(&s);

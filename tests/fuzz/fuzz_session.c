@@ -116,6 +116,8 @@ queued(const char *replies, size_t n)
 	return count;
 }
 
+static struct network everybody = { .family = AF_INET };
+
 static void
 play(struct client *c, uint8_t how)
 {
@@ -127,6 +129,9 @@ play(struct client *c, uint8_t how)
 	c->f.settings.limits.recipients = 4;
 	c->f.settings.limits.errors = 20;
 	c->f.settings.limits.hops = 3;
+	c->f.listener_settings.xclient = &everybody;
+	c->f.listener_settings.xclient_count = how & 8 ? 1 : 0;
+	c->f.listener_settings.xclient_login = true;
 	c->f.settings.queue.memory_max = how & 0x10 ? 1 : 1 << 20;
 	fake_spool.charge_limit = how & 0x20 ? 7000 : 0;
 	fake_spool.commit_fails = how & 0x40;

@@ -114,3 +114,6 @@ tests_unit_test_spool_threads_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_scratch
 tests_unit_test_scratch_SOURCES = tests/unit/test_scratch.c $(scratch)
 tests_unit_test_scratch_LDADD = $(unit_libs)
+unit_tests += tests/unit/test_proxyproto
+tests_unit_test_proxyproto_SOURCES = tests/unit/test_proxyproto.c
+tests_unit_test_proxyproto_LDADD = $(unit_libs)

@@ -33,12 +33,11 @@ settings_is_ours(const struct settings *s, const char *domain)
 }
 
 const struct route_settings *
-settings_route(const struct settings *s, const char *sender, const char *address)
+settings_route(const struct settings *s, const struct route_query *q)
 {
-	(void)sender;
-	if (settings_is_ours(s, address_domain(address)))
+	if (settings_is_ours(s, address_domain(q->recipient)))
 		return &ours;
-	return str_ieq(address_domain(address), "example.org") ? &routed : NULL;
+	return str_ieq(address_domain(q->recipient), "example.org") ? &routed : NULL;
 }
 
 bool

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory/settings.h"
+#include "directory/settings_fit.h"
 #include "util/buf.h"
 
 #include <glob.h>
@@ -37,6 +38,14 @@ good(const char *text)
 	assert_non_null(s);
 	buf_fini(&errors);
 	return s;
+}
+
+static const struct route_settings *
+route_of(const struct settings *s, const char *sender, const char *recipient)
+{
+	struct route_query q = { .sender = sender, .recipient = recipient };
+
+	return settings_route(s, &q);
 }
 
 /* The defaults the manual promises. */
@@ -208,7 +217,7 @@ demonstration_is_local_and_needs_no_privileges(void **state)
 	assert_true(settings_may_relay(s, &client));
 	addr_parse("192.0.2.1:1", 0, &client, NULL);
 	assert_false(settings_may_relay(s, &client));
-	assert_non_null(settings_route(s, "a@b.example", "c@d.example"));
+	assert_non_null(route_of(s, "a@b.example", "c@d.example"));
 	settings_free(&s);
 	buf_fini(&errors);
 }
@@ -353,7 +362,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 	static const char *const later[] = {
 		"timezone = Europe/Paris",
 		"authserv_id = x",
-		"client x { network = 10.0.0.1 }",
 		"pipeline inbound { run = { spf } }",
 		"filter x { module = milter }",
 		"auth { source = { directory } }",
@@ -372,10 +380,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"log { format = json }",
 		"listener x { address = \":1\" auth = required }",
 		"listener x { address = \":1\" sender_match = both }",
-		"listener x { address = \":1\" proxy = { 10.0.0.1 } }",
-		"listener x { address = \":1\" xclient = { 10.0.0.1 } }",
-		"listener x { address = \":1\" xclient_login = yes }",
-		"listener x { address = \":1\" relay = only }",
 		"listener x { address = \":1\" inbound = y }",
 		"listener x { address = \":1\" outbound = y }",
 		"tls { certificate = /a.pem ca = /b.pem }",
@@ -387,7 +391,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"domain x.example { next_hop = mx:example.net }",
 		"route x { source = y next_hop = 10.0.0.1 }",
 		"route x { login = y next_hop = 10.0.0.1 }",
-		"route x { match { group = y } next_hop = 10.0.0.1 }",
 		"route x { }",
 	};
 	struct buf errors = { 0 }, text = { 0 };
@@ -424,6 +427,178 @@ all_errors_of_a_file_are_told_at_once(void **state)
 	assert_non_null(strstr(errors.data, "f: 'hostname' is missing, as in mx.example.com\n"));
 	assert_non_null(strstr(errors.data, "f: a 'listener { }' is missing\n"));
 	assert_non_null(strstr(errors.data, "f: no mail would be accepted: a domain is missing"));
+	buf_fini(&errors);
+}
+
+/* What the tables find is what a look at every route finds. */
+static const struct route_settings *
+route_by_hand(const struct settings *s, const struct route_query *q)
+{
+	const struct route_settings *found = NULL;
+	uint64_t best = 0, fit;
+	unsigned i;
+
+	for (i = 0; i < s->route_count; i++) {
+		if (route_fit(&s->route[i], q) == 0 || route_fit_recipient(&s->route[i], q) == 0)
+			continue;
+		fit = (uint64_t)route_fit_recipient(&s->route[i], q) << 32 | route_fit(&s->route[i], q);
+		if (fit > best) {
+			best = fit;
+			found = &s->route[i];
+		}
+	}
+	return found;
+}
+
+/* Login, sender, group, listener: in this order, whatever the order of the file. */
+static void
+routes_match_login_group_and_listener(void **state)
+{
+	static const char text[] =
+	    "hostname = h.example listener mx { address = \":25\" } listener sub { address = \":587\" }\n"
+	    "domain ours.example { next_hop = 10.0.0.1 }\n"
+	    "route any      { next_hop = 10.0.0.1 }\n"
+	    "route sub      { match { listener = sub } next_hop = 10.0.0.1 }\n"
+	    "route bulk     { match { group = { bulk, \"mass mail\" } } next_hop = 10.0.0.1 }\n"
+	    "route parent   { match { sender = \"@.a.example\" } next_hop = 10.0.0.1 }\n"
+	    "route dom      { match { sender = \"@b.a.example\" } next_hop = 10.0.0.1 }\n"
+	    "route user     { match { sender = \"x@b.a.example\" } next_hop = 10.0.0.1 }\n"
+	    "route joe      { match { login = joe } next_hop = 10.0.0.1 }\n"
+	    "route joesub   { match { login = joe listener = sub } next_hop = 10.0.0.1 }\n"
+	    "route to       { match { recipient = \"@t.example\" group = bulk } next_hop = 10.0.0.1 }\n";
+	static const struct {
+		const char *sender, *recipient, *login, *group, *listener, *key;
+	} row[] = {
+		{ "q@z.example", "r@y.example", NULL, NULL, "mx", "route:any" },
+		{ "q@z.example", "r@y.example", NULL, NULL, NULL, "route:any" },
+		{ "q@z.example", "r@y.example", NULL, NULL, "sub", "route:sub" },
+		{ "q@z.example", "r@y.example", NULL, "bulk", "sub", "route:bulk" },
+		{ "q@z.example", "r@y.example", NULL, "mass mail", "mx", "route:bulk" },
+		{ "q@z.example", "r@y.example", NULL, "office", "mx", "route:any" },
+		{ "q@b.a.example", "r@y.example", NULL, "bulk", "sub", "route:dom" },
+		{ "q@c.a.example", "r@y.example", NULL, "bulk", "sub", "route:parent" },
+		{ "X@b.a.example", "r@y.example", NULL, "bulk", "sub", "route:user" },
+		{ "x@b.a.example", "r@y.example", "joe", "bulk", "mx", "route:joe" },
+		{ "x@b.a.example", "r@y.example", "joe", "bulk", "sub", "route:joesub" },
+		{ "x@b.a.example", "r@y.example", "Joe", "bulk", "sub", "route:user" },
+		{ "q@z.example", "r@t.example", NULL, NULL, "mx", "route:any" },
+		{ "x@b.a.example", "r@t.example", "joe", "bulk", "sub", "route:to" },
+		{ "x@b.a.example", "r@ours.example", "joe", "bulk", "sub", "domain:ours.example" },
+	};
+	struct settings *s = good(text);
+	struct route_query q;
+	size_t i;
+
+	(void)state;
+	assert_true(s->routes_by_listener);
+	for (i = 0; i < sizeof row / sizeof *row; i++) {
+		q = (struct route_query){ row[i].sender, row[i].recipient, row[i].login, row[i].group, row[i].listener };
+		assert_non_null(settings_route(s, &q));
+		assert_string_equal(settings_route(s, &q)->key, row[i].key);
+		assert_ptr_equal(settings_route(s, &q), route_by_hand(s, &q));
+	}
+	settings_free(&s);
+}
+
+static void
+why_a_route_was_not_taken_is_told(void **state)
+{
+	static const char text[] =
+	    "hostname = h.example listener mx { address = \":25\" }\n"
+	    "domain ours.example { next_hop = 10.0.0.1 }\n"
+	    "route any   { next_hop = 10.0.0.1 }\n"
+	    "route more  { next_hop = 10.0.0.1 }\n"
+	    "route bulk  { match { group = bulk } next_hop = 10.0.0.1 }\n"
+	    "route news  { match { sender = \"@news.example\" } next_hop = 10.0.0.1 }\n"
+	    "route other { match { recipient = \"@b.example\" } next_hop = 10.0.0.1 }\n";
+	static const char *const why[] = {
+		"the recipient is in none of its domains",
+		"the other names the sender more exactly",
+		"the other names the sender more exactly",
+		"it is for some groups, and no group is known",
+		"it is for every recipient that nothing more specific matches, the sender by domain",
+		"the recipient does not match",
+	};
+	struct settings *s = good(text);
+	struct route_query q = { .sender = "a@news.example", .recipient = "x@a.example" };
+	struct buf out = { 0 };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < s->route_count; i++) {
+		out.len = 0;
+		settings_route_explain(&q, &s->route[i], settings_route(s, &q), &out);
+		assert_string_equal(buf_str(&out), why[i]);
+	}
+	out.len = 0;
+	q.sender = "a@else.example";
+	settings_route_explain(&q, &s->route[2], settings_route(s, &q), &out);
+	assert_string_equal(buf_str(&out), "the other stands before it");
+	buf_fini(&out);
+	settings_free(&s);
+}
+
+static const char *
+client_at(const struct settings *s, const char *text)
+{
+	const struct client_settings *c;
+	struct addr a;
+
+	assert_int_equal(addr_parse(text, 25, &a, NULL), 0);
+	c = settings_client(s, &a);
+	assert_int_equal(settings_may_relay(s, &a), c != NULL);
+	return c != NULL ? c->name : "";
+}
+
+static void
+clients_are_known_by_the_longest_prefix(void **state)
+{
+	static const char text[] = SMALL
+	    "client isp   { network = { 198.51.0.0/16, \"2001:db8::/32\" } group = office }\n"
+	    "client acme  { network = { 198.51.100.16/29, \"2001:db8:7::/48\" } sender = { \"@acme.example\", "
+	    "\"@.acme.example\" } group = bulk }\n"
+	    "client one   { network = { 198.51.100.18, \"2001:db8:7::1\" } }\n";
+	struct settings *s = good(text);
+	struct addr a;
+
+	(void)state;
+	assert_string_equal(client_at(s, "198.51.100.16:1"), "acme");
+	assert_string_equal(client_at(s, "198.51.100.23:1"), "acme");
+	assert_string_equal(client_at(s, "198.51.100.24:1"), "isp");
+	assert_string_equal(client_at(s, "198.51.100.15:1"), "isp");
+	assert_string_equal(client_at(s, "198.51.100.18:1"), "one");
+	assert_string_equal(client_at(s, "198.52.100.18:1"), "");
+	assert_string_equal(client_at(s, "[2001:db8:8::1]:1"), "isp");
+	assert_string_equal(client_at(s, "[2001:db8:7::2]:1"), "acme");
+	assert_string_equal(client_at(s, "[2001:db8:7::1]:1"), "one");
+	assert_string_equal(client_at(s, "[2001:db9::1]:1"), "");
+	assert_true(client_may_send(&s->client[0], "x@else.example"));
+	assert_true(client_may_send(&s->client[1], "x@ACME.example"));
+	assert_true(client_may_send(&s->client[1], "x@sub.acme.example"));
+	assert_true(client_may_send(&s->client[1], ""));
+	assert_false(client_may_send(&s->client[1], "x@notacme.example"));
+	assert_false(client_may_send(&s->client[1], "x@else.example"));
+	addr_parse("198.51.100.20:1", 0, &a, NULL);
+	assert_string_equal(settings_group(s, NULL, &a), "bulk");
+	assert_null(settings_group(s, "joe", &a)); /* who logs in is not the network */
+	assert_null(settings_group(s, NULL, NULL));
+	settings_free(&s);
+}
+
+static void
+what_clients_and_routes_name_has_to_be_there_and_once(void **state)
+{
+	struct buf errors = { 0 };
+
+	(void)state;
+	assert_null(parse(SMALL "client a { network = 10.0.0.0/8 }\nclient b { network = { 10.1.0.0/16, 10.0.0.0/8 } }\n",
+	    &errors));
+	assert_string_equal(errors.data,
+	    "f:5: client b: the network 10.0.0.0/8 already belongs to client a of f:4\n");
+	assert_null(parse(SMALL "route r { match { listener = smpt } next_hop = 10.0.0.1 }\n", &errors));
+	assert_string_equal(errors.data, "f:4: route r: there is no listener 'smpt'\n");
+	assert_null(parse(SMALL "client a { group = x }\n", &errors));
+	assert_non_null(strstr(errors.data, "'network' is missing"));
 	buf_fini(&errors);
 }
 
@@ -482,10 +657,13 @@ most_specific_route_counts(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof row / sizeof *row; i++) {
-		r = settings_route(s, row[i].sender, row[i].recipient);
+		r = route_of(s, row[i].sender, row[i].recipient);
 		assert_non_null(r);
 		assert_string_equal(r->key, row[i].key);
 		assert_ptr_equal(settings_route_by_key(s, r->key), r);
+		if (strcmp(row[i].recipient, "x@...example.com") != 0)
+			assert_ptr_equal(r, route_by_hand(s,
+			    &(struct route_query){ .sender = row[i].sender, .recipient = row[i].recipient }));
 	}
 	assert_null(settings_route_by_key(s, "route:gone"));
 	assert_null(settings_route_by_key(s, "domain:any"));
@@ -505,9 +683,9 @@ without_a_matching_route_there_is_none(void **state)
 	struct addr client;
 
 	(void)state;
-	assert_null(settings_route(s, "a@b.example", "x@elsewhere.example"));
-	assert_null(settings_route(s, "a@b.example", "x@sub.example.net"));
-	assert_null(settings_route(s, "a@b.example", "x"));
+	assert_null(route_of(s, "a@b.example", "x@elsewhere.example"));
+	assert_null(route_of(s, "a@b.example", "x@sub.example.net"));
+	assert_null(route_of(s, "a@b.example", "x"));
 	addr_parse("127.0.0.1:1", 0, &client, NULL);
 	assert_false(settings_may_relay(s, &client));
 	settings_free(&s);
@@ -528,7 +706,7 @@ many_domains_load_quickly(void **state)
 		    i / 256, i % 256);
 	s = good(buf_str(&b));
 	assert_int_equal(s->route_count, 20001);
-	assert_string_equal(settings_route(s, "", "x@d19999.example")->key, "domain:d19999.example");
+	assert_string_equal(route_of(s, "", "x@d19999.example")->key, "domain:d19999.example");
 	settings_free(&s);
 	buf_fini(&b);
 }
@@ -592,6 +770,10 @@ main(void)
 		cmocka_unit_test(rest_of_the_vocabulary_is_not_built_yet),
 		cmocka_unit_test(all_errors_of_a_file_are_told_at_once),
 		cmocka_unit_test(most_specific_route_counts),
+		cmocka_unit_test(routes_match_login_group_and_listener),
+		cmocka_unit_test(why_a_route_was_not_taken_is_told),
+		cmocka_unit_test(clients_are_known_by_the_longest_prefix),
+		cmocka_unit_test(what_clients_and_routes_name_has_to_be_there_and_once),
 		cmocka_unit_test(without_a_matching_route_there_is_none),
 		cmocka_unit_test(many_domains_load_quickly),
 		cmocka_unit_test(example_files_load),
