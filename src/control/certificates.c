@@ -197,6 +197,49 @@ read_pattern(struct reading *r, const char *pattern, struct err *err)
 	return rc;
 }
 
+static bool
+needs_roots(const struct settings *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->route_count; i++)
+		if (s->route[i].tls == TLS_VERIFY)
+			return true;
+	for (i = 0; i < s->listener_count; i++)
+		if (s->listener[i].client_certificate != CLIENT_CERTIFICATE_NONE)
+			return true;
+	return false;
+}
+
+static int
+read_roots(struct keyring *ring, const struct settings *s, struct err *err)
+{
+	unsigned i;
+	int rc = 0;
+
+	if (s->tls.ca_count == 0 && needs_roots(s))
+		rc = keyring_read_roots(ring, NULL, err);
+	for (i = 0; rc == 0 && i < s->tls.ca_count; i++)
+		rc = keyring_read_roots(ring, s->tls.ca[i], err);
+	return rc == 0 && ring->roots_file != NULL ? tls_roots_check(ring, err) : rc;
+}
+
+/* The roots that were trusted until now go on to be. */
+static int
+read_or_keep_roots(struct keyring *ring, const struct settings *s, const struct keyring *old, struct err *err)
+{
+	if (read_roots(ring, s, err) == 0)
+		return 0;
+	if (old == NULL || old->roots_file == NULL)
+		return -1;
+	log_event(LOG_ERROR, "certificate", "%s; the authorities read before stay in use", err->text);
+	free(ring->roots_file);
+	ring->roots_file = xstrdup(old->roots_file);
+	ring->roots.len = 0;
+	buf_add(&ring->roots, old->roots.data, old->roots.len);
+	return 0;
+}
+
 int
 certificates_read(struct keyring *ring, const struct settings *s, const struct keyring *old, struct err *err)
 {
@@ -217,7 +260,9 @@ certificates_read(struct keyring *ring, const struct settings *s, const struct k
 	if (rc == 0 && t->certificate_count > 0 && ring->count == 0)
 		rc = err_set(err, "no certificate is there: nothing matches %s", t->certificate[0]);
 	if (rc == 0)
+		rc = read_or_keep_roots(ring, s, old, err);
+	if (rc == 0)
 		return 0;
 	keyring_fini(ring);
-	return err_context(err, "%s:%d", t->place.file, t->place.line);
+	return t->place.file != NULL ? err_context(err, "%s:%d", t->place.file, t->place.line) : -1;
 }

@@ -7,9 +7,10 @@
 #include "util/buf.h"
 #include "util/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { NO_PORT = 25 }; /* a client's address is written without one */
+enum { NO_PORT = 25 }; /* a client's address is written without one, MX have no other */
 
 static const char *
 text_arg(const struct job *job, const char *name)
@@ -40,12 +41,16 @@ tls_name(enum tls_mode tls)
 }
 
 static json_t *
-hops_to_json(const struct route_settings *r)
+hops_to_json(const struct route_query *q, const struct route_settings *r)
 {
 	json_t *array = json_array();
-	char text[HOP_TEXT];
+	char text[HOP_TEXT], key[SETTINGS_KEY_TEXT];
 	unsigned i;
 
+	if (r->hop_count == 0) {
+		snprintf(text, sizeof text, "mx:%s:%d", settings_key_domain(r, settings_key(r, q->recipient, key)), NO_PORT);
+		json_array_append_new(array, json_pack("{s:o,s:i,s:b}", "hop", json_peer(text), "weight", 1, "backup", 0));
+	}
 	for (i = 0; i < r->hop_count; i++)
 		json_array_append_new(array, json_pack("{s:o,s:i,s:b}", "hop", json_peer(hop_text(&r->hop[i], text)),
 		    "weight", (int)r->hop[i].weight, "backup", (int)r->hop[i].backup));
@@ -72,7 +77,7 @@ route_to_json(const struct route_query *q, const struct route_settings *r)
 {
 	json_t *o = explained(q, r, r);
 
-	json_object_set_new(o, "next_hops", hops_to_json(r));
+	json_object_set_new(o, "next_hops", hops_to_json(q, r));
 	json_object_set_new(o, "balance", json_string(r->balance == BALANCE_FAILOVER ? "failover" : "round-robin"));
 	json_object_set_new(o, "tls", json_string(tls_name(r->tls)));
 	json_object_set_new(o, "connections", json_integer(r->connections));

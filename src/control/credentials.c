@@ -16,6 +16,8 @@ credentials_apply(struct credentials *c, struct keyring *ring, struct err *err)
 		rc = tls_replace(c->server, ring, err);
 	if (rc == 0 && c->client == NULL)
 		rc = tls_client_new(&c->client, false, ring, err);
+	if (rc == 0)
+		rc = c->verify == NULL ? tls_client_new(&c->verify, true, ring, err) : tls_replace(c->verify, ring, err);
 	if (rc < 0) {
 		keyring_fini(ring);
 		return -1;

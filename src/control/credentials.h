@@ -15,7 +15,7 @@ struct credentials {
 	struct keyring ring;
 	struct tls_ctx *server; /* NULL: no certificate is configured */
 	struct tls_ctx *client; /* towards next hops: */
-	struct tls_ctx *verify; /* with the peer's certificate verified; NULL: no route wants it */
+	struct tls_ctx *verify; /* and there with the peer's certificate verified */
 };
 
 /* At start, in the supervisor: reads the files. -1 with "file:line: why". */

@@ -171,6 +171,7 @@ bounce_new(struct errand *a, bool delays, int64_t now, int64_t retry_until)
 		.count = collect(a, delays, now, rcpt, &failed),
 	};
 	const struct route_settings *route;
+	char key[SETTINGS_KEY_TEXT];
 	struct message *report;
 
 	if (dsn.count == 0)
@@ -184,7 +185,7 @@ bounce_new(struct errand *a, bool delays, int64_t now, int64_t retry_until)
 		dropped(a, failed, "no route to the sender");
 		return NULL;
 	}
-	report = make(a, &dsn, route->key);
+	report = make(a, &dsn, settings_key(route, m->sender, key));
 	made(a, report->id, &dsn, failed, delays);
 	return report;
 }

@@ -19,6 +19,7 @@ conn_new(struct site *site, struct hop *hop)
 	c->hop = hop;
 	c->loop = site->home->loop;
 	c->state = CONN_OPENING;
+	site->conns++;
 	io_init(&c->io, -1);
 	if (hop->conns++ == 0)
 		hop->progress_at = site_now(site);
@@ -59,6 +60,7 @@ conn_free(struct conn *c)
 	buf_fini(&c->out);
 	counter_sub(COUNTER_CONNECTIONS_OPEN, 1);
 	atomic_fetch_sub(&c->site->delivery->active, 1);
+	c->site->conns--;
 	free(c);
 }
 
@@ -116,13 +118,16 @@ broken(struct conn *c, bool hop_failed)
 {
 	struct site *site = c->site;
 	struct hop *hop = c->hop;
+	const char *status = c->status;
 	struct err err = c->err;
+	bool retired = hop->retired;
 
 	conn_free(c);
 	if (atomic_load_explicit(&site->delivery->draining, memory_order_relaxed))
 		return;
-	if (hop_failed) {
+	if (hop_failed && !retired) {
 		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
+		hop->error_status = status;
 		site_hop_failed(site, hop, err.text);
 	}
 	site_pump_later(site);
@@ -154,7 +159,7 @@ run(void *arg)
 	c->task = NULL;
 	if (rc < 0)
 		broken(c, c->blame);
-	else if (c->closing || atomic_load(&d->draining))
+	else if (c->closing || c->hop->retired || atomic_load(&d->draining))
 		say_quit(c);
 	else
 		go_idle(c);

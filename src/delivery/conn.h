@@ -50,6 +50,7 @@ struct conn {
 	bool blame;        /* it broke by the hop's fault: see site_hop_failed() */
 	unsigned done;     /* transactions that ended orderly */
 	struct err err;    /* why the connection broke */
+	const char *status; /* RFC 3463, a literal, where that says more than that the hop cannot be reached; or NULL */
 	struct errand errand[2];
 	struct errand *feed;  /* the one whose recipients are not all in a transaction yet */
 	struct transaction tx[2]; /* under way, and the one sent ahead */

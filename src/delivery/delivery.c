@@ -37,6 +37,27 @@ on_wake(struct post *post)
 		site_wake(list_entry(link, struct site, link));
 }
 
+/* Domains mail was sent to come and go without end. */
+static void
+on_tidy(struct timer *timer)
+{
+	struct home *home = list_entry(timer, struct home, tidy);
+
+	list_each_safe(link, &home->sites) {
+		struct site *site = list_entry(link, struct site, link);
+		struct queue *queue = site->queue;
+
+		if (!site_is_idle(site))
+			continue;
+		timer_clear(&site->timer);
+		timer_clear(&site->grow);
+		queue_set_user(queue, NULL);
+		site_free(&site);
+		queue_drop(queue);
+	}
+	timer_set(&home->tidy, loop_now(home->loop) + TIDY_EVERY);
+}
+
 void
 delivery_new(struct delivery **out, const struct delivery_config *config)
 {
@@ -56,6 +77,7 @@ delivery_new(struct delivery **out, const struct delivery_config *config)
 		home->drain.fn = on_drain;
 		home->abort.fn = on_abort;
 		home->wake.fn = on_wake;
+		timer_init(&home->tidy, on_tidy);
 		list_init(&home->sites);
 	}
 	*out = d;
@@ -99,6 +121,9 @@ delivery_ready(struct queue *queue, void *arg)
 
 		check(home != NULL);
 		site = site_new(home, queue);
+		if (!home->tidying)
+			timer_set(&home->tidy, loop_now(home->loop) + TIDY_EVERY);
+		home->tidying = true;
 		queue_set_user(queue, site);
 	}
 	site_pump_later(site);

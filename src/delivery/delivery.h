@@ -24,7 +24,7 @@ struct delivery_config {
 	const struct settings *settings; /* borrowed until delivery_free() */
 	struct spool *spool;
 	struct tls_ctx *tls;             /* borrowed likewise, for TLS towards next hops, */
-	struct tls_ctx *tls_verify;      /* and where a route verifies; NULL: none does */
+	struct tls_ctx *tls_verify;      /* and where a route verifies */
 	struct loop **loops;             /* the array is copied */
 	unsigned loop_count;
 };
@@ -65,7 +65,7 @@ enum hop_state {
 enum { HOP_ERROR_TEXT = 256, HOP_TEXT = 272, HOP_KEY_TEXT = 400 };
 
 struct hop_status {
-	char key[128];           /* the queue's key: "domain:NAME" or "route:NAME" */
+	char key[HOP_KEY_TEXT];  /* the queue's key: "domain:NAME", "route:NAME", "route:NAME@DOMAIN" */
 	char hop[HOP_TEXT];
 	unsigned weight;
 	bool backup;

@@ -116,10 +116,12 @@ hops_set(struct hops *h, const struct hop_spec *spec, unsigned count, void (*gon
 	h->hop = set;
 	h->count = n;
 	for (unsigned i = 0; i < old_count; i++) {
-		old[i]->retired = !old[i]->retired;
-		if (!old[i]->retired)
+		if (old[i]->retired) {
+			old[i]->retired = false;
 			continue;
+		}
 		gone(old[i], arg);
+		old[i]->retired = true;
 		if (list_empty(&old[i]->idle) && list_empty(&old[i]->busy))
 			hop_free(old[i]);
 	}

@@ -66,6 +66,7 @@ struct hop {
 	uint64_t delivered, deferred, refused;
 	int64_t error_at;         /* wall seconds */
 	char error[HOP_ERROR_TEXT];
+	const char *error_status; /* RFC 3463; NULL: that it cannot be reached */
 };
 
 struct hops {

@@ -5,7 +5,9 @@ libtmail_la_SOURCES += \
 	src/delivery/conn.c src/delivery/conn.h \
 	src/delivery/content.c src/delivery/content.h \
 	src/delivery/delivery.c src/delivery/delivery.h \
+	src/delivery/exchange.c src/delivery/exchange.h \
 	src/delivery/hop.c src/delivery/hop.h \
+	src/delivery/own.c src/delivery/own.h \
 	src/delivery/reach.c \
 	src/delivery/reroute.c \
 	src/delivery/routing.c src/delivery/routing.h \

@@ -14,15 +14,30 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PIECE = 256 * 1024 };
 
-static const struct route_settings *
-route_of(const struct errand *a, unsigned i)
+/* The key recipient I goes to now, or NULL. */
+static const char *
+key_of(const struct errand *a, unsigned i)
 {
-	return routing_of(a->site->settings, a->loaded.message, errand_recipient(a, i)->address);
+	const char *address = errand_recipient(a, i)->address;
+	const struct route_settings *route = routing_of(a->site->settings, a->loaded.message, address);
+
+	if (route == NULL)
+		return NULL;
+	return settings_key(route, address, arena_alloc(a->loaded.arena, SETTINGS_KEY_TEXT));
+}
+
+static bool
+goes_to(const struct errand *a, unsigned i, const char *key)
+{
+	const char *own = key_of(a, i);
+
+	return own != NULL && strcmp(own, key) == 0;
 }
 
 static void
@@ -81,7 +96,7 @@ dup(struct arena *arena, const char *s)
 
 /* A new message with the recipients that do not go to STAY. */
 static struct message *
-make_other(const struct errand *a, const struct route_settings *stay, struct err *err)
+make_other(const struct errand *a, const char *stay, struct err *err)
 {
 	const struct message *m = a->loaded.message;
 	struct arena *arena = arena_new(0);
@@ -100,15 +115,15 @@ make_other(const struct errand *a, const struct route_settings *stay, struct err
 	copy->rcpt = arena_zalloc(arena, a->count * sizeof(*copy->rcpt));
 	for (unsigned i = 0; i < a->count; i++) {
 		const struct recipient *from = errand_recipient(a, i);
-		const struct route_settings *route = route_of(a, i);
+		const char *key = key_of(a, i);
 		struct recipient *to = &copy->rcpt[copy->rcpt_count];
 
-		if (route == stay)
+		if (key == NULL || strcmp(key, stay) == 0)
 			continue;
 		to->address = arena_strdup(arena, from->address);
 		to->orcpt = dup(arena, from->orcpt);
 		to->notify = from->notify;
-		to->group = message_group(copy, route->key);
+		to->group = message_group(copy, key);
 		copy->rcpt_count++;
 	}
 	if (copy_content(a->site->spool, m, copy, err) == 0)
@@ -119,7 +134,7 @@ make_other(const struct errand *a, const struct route_settings *stay, struct err
 
 /* Several routes: the recipients of the first stay, the others leave. */
 static void
-split(struct errand *a, const struct route_settings *stay)
+split(struct errand *a, const char *stay)
 {
 	struct outcome outcome = { .next_attempt = clock_wall() };
 	struct rcpt_state *moved = arena_zalloc(a->loaded.arena, a->count * sizeof(*moved));
@@ -132,7 +147,7 @@ split(struct errand *a, const struct route_settings *stay)
 	} else
 		log_reroute(a, "several", outcome.report->id);
 	for (unsigned i = 0; i < a->count && outcome.report != NULL; i++) {
-		if (route_of(a, i) == stay)
+		if (goes_to(a, i, stay))
 			continue;
 		moved[outcome.count++] = (struct rcpt_state){
 			.index = a->loaded.rcpt[a->rcpt[i].state].index, .status = RCPT_DELIVERED };
@@ -144,29 +159,32 @@ split(struct errand *a, const struct route_settings *stay)
 static void
 reroute_one(struct errand *a)
 {
-	const struct route_settings *route, *first = NULL;
+	const char *key, *first = NULL;
 	bool failed = entry_bounce_wanted(a->entry), several = false;
 
 	if (failed)
 		errand_return_to_sender(a);
 	for (unsigned i = 0; i < a->count && !entry_bounce_wanted(a->entry); i++) {
-		route = route_of(a, i);
-		if (route == NULL) {
+		key = key_of(a, i);
+		if (key == NULL) {
 			failed = true;
 			errand_settle(a, i, 1, FATE_NONE, FATE_FAILED,
 			    "the configuration has no route to this recipient any more", "5.4.4");
 		} else if (first == NULL)
-			first = route;
+			first = key;
 		else
-			several |= route != first;
+			several |= strcmp(key, first) != 0;
 	}
 	if (failed || first == NULL)
 		errand_end(a); /* who is left comes again, with a route */
 	else if (several)
 		split(a, first);
 	else {
-		log_reroute(a, first->key, 0);
-		errand_rekey(a, first->key);
+		char stays[SETTINGS_KEY_TEXT]; /* the arena goes with the errand */
+
+		log_reroute(a, first, 0);
+		snprintf(stays, sizeof(stays), "%s", first);
+		errand_rekey(a, stays);
 	}
 }
 

@@ -189,6 +189,17 @@ greet(struct conn *c)
 	return hello(c);
 }
 
+/* What the next hop's certificate has to be for: its name; its address where that is all there is. */
+static const char *
+name_for_tls(const struct conn *c, char address[ADDR_TEXT])
+{
+	const struct addr *a = &c->hop->address;
+
+	if (c->hop->host != NULL)
+		return c->hop->host;
+	return a->u.sa.sa_family == AF_UNIX ? NULL : addr_ip_text(a, address);
+}
+
 /* 0: done; 1: the next hop will not now, in words, and the session goes on in plain text; -1: the connection is of
  * no use any more. What was learnt in plain text is forgotten (RFC 3207 4.2). */
 static int
@@ -196,6 +207,7 @@ start_tls(struct conn *c)
 {
 	struct tls_ctx *ctx = c->site->route->tls == TLS_VERIFY ? c->site->delivery->tls_verify
 	    : c->site->delivery->tls;
+	char address[ADDR_TEXT];
 
 	if (ask(c, "STARTTLS", NULL) < 0)
 		return -1;
@@ -205,8 +217,10 @@ start_tls(struct conn *c)
 	}
 	if (c->in_pos < c->in_len)
 		return err_set(&c->err, "STARTTLS: the next hop sent more behind its reply");
-	if (io_tls_connect(&c->io, ctx, NULL, loop_now(c->loop) + conn_command_timeout(c), &c->err) < 0)
+	c->status = "4.7.5";
+	if (io_tls_connect(&c->io, ctx, name_for_tls(c, address), loop_now(c->loop) + conn_command_timeout(c), &c->err) < 0)
 		return -1;
+	c->status = NULL;
 	counter_add(COUNTER_TLS_DELIVERY, 1);
 	return hello(c);
 }
@@ -223,8 +237,12 @@ secure(struct conn *c)
 		return 0;
 	if (optional && c->hop->host == NULL && c->hop->address.u.sa.sa_family == AF_UNIX)
 		return 0; /* nobody listens between two ends of one machine */
-	if (!(c->offers & HOP_OFFERS_STARTTLS))
-		return optional ? 0 : err_set(&c->err, "TLS is required, but the next hop does not offer STARTTLS");
+	if (!(c->offers & HOP_OFFERS_STARTTLS) && optional)
+		return 0;
+	if (!(c->offers & HOP_OFFERS_STARTTLS)) {
+		c->status = "4.7.4";
+		return err_set(&c->err, "TLS is required, but the next hop does not offer STARTTLS");
+	}
 	rc = start_tls(c);
 	if (rc == 0)
 		return 0;
@@ -233,6 +251,7 @@ secure(struct conn *c)
 		return 0;
 	if (!optional)
 		return err_context(&c->err, "TLS is required");
+	c->status = NULL;
 	c->hop->plain_until = loop_now(c->loop) + HOP_PLAIN;
 	return 1;
 }

@@ -2,6 +2,7 @@
 #include "delivery/site.h"
 
 #include "delivery/conn.h"
+#include "delivery/exchange.h"
 #include "delivery/schedule.h"
 #include "directory/settings.h"
 #include "net/loop.h"
@@ -39,6 +40,7 @@ site_new(struct home *home, struct queue *queue)
 	timer_init(&site->grow, on_grow);
 	if (site->route != NULL)
 		hops_init(&site->hops, site->route, &site->settings->queue);
+	site->exchange = exchange_new(site);
 	list_append(&home->sites, &site->link);
 	return site;
 }
@@ -51,6 +53,7 @@ site_free(struct site **site)
 	if (s == NULL)
 		return;
 	list_remove(&s->link);
+	exchange_free(&s->exchange);
 	hops_fini(&s->hops);
 	free(s);
 	*site = NULL;
@@ -140,7 +143,8 @@ probe(struct site *site)
 static void
 pause_queue(struct site *site)
 {
-	uint64_t now = site_now(site), next = hops_next_probe(&site->hops);
+	uint64_t now = site_now(site), next = site->hops.count > 0 ? hops_next_probe(&site->hops)
+	    : exchange_next(site->exchange);
 	uint64_t wait = queue_due(site->queue) / 10;
 
 	if (site->sweep_at == 0 || site->sweep_at > now + SWEEP_MAX) {
@@ -164,9 +168,15 @@ pump(struct site *site)
 
 	if (is_draining(site) || queue_due(site->queue) == 0)
 		return;
+	site->used_at = site_now(site);
 	if (site->route == NULL) {
 		if (!site->working)
 			site_reroute(site);
+		return;
+	}
+	if (site->exchange != NULL && !exchange_ready(site)) {
+		if (exchange_waits(site->exchange))
+			pause_queue(site);
 		return;
 	}
 	probe(site);
@@ -369,6 +379,8 @@ site_hop_established(struct site *site, struct hop *hop)
 void
 site_drain(struct site *site)
 {
+	if (site->exchange != NULL)
+		exchange_stop(site->exchange);
 	for (unsigned i = 0; i < site->hops.count; i++) {
 		list_each_safe(link, &site->hops.hop[i]->idle)
 			conn_quit(list_entry(link, struct conn, link));
@@ -393,7 +405,17 @@ site_wake(struct site *site)
 			hop->failures--;
 	}
 	site->sweep_at = now;
+	if (site->exchange != NULL)
+		exchange_wake(site->exchange);
 	site_pump_later(site);
+}
+
+bool
+site_is_idle(const struct site *site)
+{
+	return exchange_of_recipients(site->exchange) && site->conns == 0 && !site->posted && !site->growing && !site->working &&
+	    !exchange_busy(site->exchange) && queue_is_empty(site->queue) &&
+	    site->used_at + LINGER < site_now(site);
 }
 
 void

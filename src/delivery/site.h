@@ -28,6 +28,13 @@ struct home {
 	struct list sites;
 	struct post drain, abort, wake;
 	atomic_bool waking; /* wake is posted */
+	struct timer tidy;  /* forgets sites that are idle */
+	bool tidying;       /* it is set */
+};
+
+enum {
+	LINGER = 10 * 60 * 1000, /* what is known of a domain's hops is kept so long after its last mail */
+	TIDY_EVERY = 60 * 1000,
 };
 
 struct delivery {
@@ -58,6 +65,9 @@ struct site {
 	struct queue *queue;
 	const struct route_settings *route; /* NULL: the configuration has the key no more */
 	struct hops hops;
+	struct exchange *exchange; /* where the DNS says who the hops are; else NULL */
+	unsigned conns;
+	uint64_t used_at;        /* something was due */
 	struct post post;        /* a pump is due */
 	bool posted;
 	struct timer timer;      /* probes, sweeps */
@@ -100,6 +110,9 @@ void site_wake(struct site *site);
  * bounce; entries of a key without a route. In their files. */
 void site_sweep(struct site *site);
 void site_reroute(struct site *site);
+
+/* May the site be freed: nothing is due or under way, nothing of a recipient's domain was for long? */
+bool site_is_idle(const struct site *site);
 
 /* How they begin and end. */
 void site_work(struct site *site, void (*fn)(void *site), const char *name);

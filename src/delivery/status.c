@@ -2,6 +2,7 @@
 /* What the sites know about their next hops, gathered for the control thread: each loop copies its own. */
 #include "delivery/delivery.h"
 
+#include "delivery/exchange.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "net/loop.h"
@@ -76,6 +77,28 @@ describe_hop(const struct site *site, unsigned i, struct hop_status *out)
 	memcpy(out->error, hop->error, sizeof(out->error));
 }
 
+/* A site that does not know its hops: one row for what it waits for. */
+static void
+describe_exchange(const struct site *site, struct hop_status *out)
+{
+	const struct exchange *x = site->exchange;
+	uint64_t now = site_now(site), next = exchange_next(x);
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->key, sizeof(out->key), "%s", queue_key(site->queue));
+	snprintf(out->hop, sizeof(out->hop), "%s", exchange_name(x));
+	out->weight = 1;
+	out->limit_max = site->route->connections;
+	out->state = HOP_UNUSED;
+	out->failures = exchange_failures(x);
+	if (out->failures == 0)
+		return;
+	out->state = HOP_DEAD;
+	out->dead_until = clock_wall() + (next > now ? (int64_t)((next - now + 999) / 1000) : 0);
+	out->error_at = exchange_trouble_at(x);
+	snprintf(out->error, sizeof(out->error), "%s", exchange_trouble(x));
+}
+
 static void
 question_drop(struct question *q)
 {
@@ -100,7 +123,7 @@ answer(struct post *post)
 
 	pthread_mutex_lock(&q->lock);
 	list_each(link, &q->home->sites)
-		count += list_entry(link, struct site, link)->hops.count;
+		count += list_entry(link, struct site, link)->hops.count + 1;
 	q->hop = xcalloc(count ? count : 1, sizeof(*q->hop));
 	list_each(link, &q->home->sites)
 	{
@@ -108,6 +131,8 @@ answer(struct post *post)
 
 		for (unsigned i = 0; i < site->hops.count; i++)
 			describe_hop(site, i, &q->hop[q->count++]);
+		if (site->hops.count == 0 && site->exchange != NULL)
+			describe_exchange(site, &q->hop[q->count++]);
 	}
 	q->done = true;
 	pthread_cond_signal(&q->answered);
@@ -154,13 +179,22 @@ await(struct question *q, unsigned timeout_ms)
 	return done;
 }
 
-/* The rows of the queue KEY, from place *AT of answer *K on; NULL at the end. */
+/* Is it the route's key, or that of a domain it delivers to by MX? */
+static bool
+belongs(const struct route_settings *route, const char *key)
+{
+	size_t n = strlen(route->key);
+
+	return strncmp(key, route->key, n) == 0 && key[n] == (route->hop_count > 0 ? '\0' : '@');
+}
+
+/* The rows of ROUTE, from place *AT of answer *K on; NULL at the end. */
 static const struct hop_status *
-next_of(struct question **q, unsigned count, const char *key, unsigned *k, size_t *at)
+next_of(struct question **q, unsigned count, const struct route_settings *route, unsigned *k, size_t *at)
 {
 	for (; *k < count; (*k)++, *at = 0)
 		while (q[*k] != NULL && *at < q[*k]->count)
-			if (strcmp(q[*k]->hop[(*at)++].key, key) == 0)
+			if (belongs(route, q[*k]->hop[(*at)++].key))
 				return &q[*k]->hop[*at - 1];
 	return NULL;
 }
@@ -176,7 +210,7 @@ tell_route(struct question **q, unsigned count, const struct route_settings *rou
 	size_t at = 0;
 	bool any = false;
 
-	while ((hop = next_of(q, count, route->key, &k, &at)) != NULL) {
+	while ((hop = next_of(q, count, route, &k, &at)) != NULL) {
 		any = true;
 		fn(hop, arg);
 	}

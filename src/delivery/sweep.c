@@ -2,6 +2,7 @@
 /* While no next hop of a site can be reached its queue stands still. Messages still get old: their sender is warned
  * once, and told when it is over. An administrator's bounce does not wait for a next hop either. */
 #include "delivery/errand.h"
+#include "delivery/exchange.h"
 #include "delivery/schedule.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
@@ -25,19 +26,24 @@ needs_a_look(const struct site *site, const struct entry *e, int64_t now)
 	    schedule_warn(q, entry_received(e), entry_warned(e), now);
 }
 
-/* What keeps the queue waiting: the last error of the first hop that has one. */
-static void
+/* What keeps the queue waiting: the last error of the first hop that has one, and its status. */
+static const char *
 describe(const struct site *site, char *out, size_t size)
 {
+	if (site->hops.count == 0 && site->exchange != NULL) {
+		snprintf(out, size, "%s", exchange_trouble(site->exchange));
+		return "4.4.3"; /* RFC 3463: directory server failure */
+	}
 	for (unsigned i = 0; i < site->hops.count; i++) {
 		const struct hop *hop = site->hops.hop[i];
 
 		if (hop->error[0] == '\0')
 			continue;
 		snprintf(out, size, "next hop %s cannot be reached: %s", hop->text, hop->error);
-		return;
+		return hop->error_status != NULL ? hop->error_status : "4.4.1";
 	}
 	snprintf(out, size, "no next hop can be reached");
+	return "4.4.1";
 }
 
 static void
@@ -46,6 +52,7 @@ look(struct site *site, struct errand *a, struct entry *e, int64_t now)
 	const struct queue_settings *q = &site->settings->queue;
 	char reason[HOP_ERROR_TEXT + HOP_TEXT + 64];
 	const struct message *m;
+	const char *status;
 
 	if (errand_begin(a, site, e) < 0)
 		return;
@@ -55,8 +62,8 @@ look(struct site *site, struct errand *a, struct entry *e, int64_t now)
 		errand_return_to_sender(a);
 	else if (now >= schedule_end(q, m->received, m->sender[0] == '\0') ||
 	    schedule_warn(q, m->received, entry_warned(e), now)) {
-		describe(site, reason, sizeof(reason));
-		errand_settle_all(a, FATE_DEFERRED, reason, "4.4.1");
+		status = describe(site, reason, sizeof(reason));
+		errand_settle_all(a, FATE_DEFERRED, reason, status);
 	}
 	if (a->count > 0 && a->rcpt[0].fate == FATE_NONE)
 		errand_return_last(a);

@@ -73,6 +73,16 @@ check_listeners(struct settings *s, const struct option_context *c)
 	map_fini(&addresses);
 }
 
+static void
+check_client_certificate(const struct listener_settings *l, const struct option_context *c)
+{
+	if (l->client_certificate == CLIENT_CERTIFICATE_REQUIRED && l->tls != TLS_REQUIRED && l->tls != TLS_IMPLICIT)
+		conf_error(c->errors, &l->place,
+		    "listener: 'client_certificate = required' needs 'tls = required' or 'tls = implicit'");
+	else if (l->client_certificate != CLIENT_CERTIFICATE_NONE && l->tls == TLS_NONE)
+		conf_error(c->errors, &l->place, "listener: without TLS there is no 'client_certificate'");
+}
+
 /* What TLS comes to, and a listener's name when it has none. */
 static void
 settle_listeners(struct settings *s, const struct option_context *c)
@@ -93,6 +103,7 @@ settle_listeners(struct settings *s, const struct option_context *c)
 		else if (l->tls != TLS_NONE && s->tls.certificate_count == 0 && sound)
 			conf_error(c->errors, &l->place,
 			    "listener: its 'tls' needs a certificate: tls { certificate = /etc/tmail/tls/mx.pem }");
+		check_client_certificate(l, c);
 	}
 }
 

@@ -25,6 +25,9 @@ struct route_index;
 /* TLS_AUTO is never seen outside: it becomes optional or none. */
 enum tls_mode { TLS_NONE, TLS_OPTIONAL, TLS_REQUIRED, TLS_IMPLICIT, TLS_VERIFY, TLS_AUTO };
 
+/* Whether a listener asks clients for a certificate. */
+enum client_certificate { CLIENT_CERTIFICATE_NONE, CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
+
 /* What becomes of a client that speaks before its turn, on a listener with greet_delay. */
 enum early_talkers { EARLY_REFUSE, EARLY_ACCEPT };
 
@@ -38,6 +41,7 @@ struct listener_settings {
 	struct addr *address;
 	unsigned address_count;
 	enum tls_mode tls; /* none, optional (the default where a certificate is set), required, implicit */
+	enum client_certificate client_certificate;
 	struct network *proxy;     /* peers that begin with a header of the PROXY protocol */
 	unsigned proxy_count;
 	struct network *xclient;   /* clients that may say XCLIENT and XFORWARD */
@@ -117,7 +121,8 @@ struct next_hop {
 	bool lmtp;         /* RFC 2033 */
 };
 
-/* One list of next hops with its rules: what a `domain` or a `route` leads to. Its key is what the spool keeps. */
+/* One list of next hops with its rules: what a `domain` or a `route` leads to. A route without next hops delivers to
+ * the mail exchangers of each recipient's domain. The key is what the spool keeps: settings_key(). */
 struct route_settings {
 	struct place place;
 	const char *block;         /* "domain" or "route" */
@@ -138,7 +143,7 @@ struct route_settings {
 	struct next_hop *hop;
 	unsigned hop_count;
 	enum balance balance;
-	enum tls_mode tls;         /* none, optional (default), required */
+	enum tls_mode tls;         /* none, optional (default), required, verify */
 	unsigned connections;      /* at most, to each next hop; default 20 */
 	enum recipient_check recipients; /* of a `domain` */
 };
@@ -256,6 +261,14 @@ const struct route_settings *settings_route(const struct settings *s, const stru
  * in TAKEN. For R == TAKEN: what it matched by. */
 void settings_route_explain(const struct route_query *q, const struct route_settings *r,
     const struct route_settings *taken, struct buf *out);
+
+/* The key under which mail of the route to ADDRESS is queued: the route's own, or for one that delivers by MX
+ * "route:NAME@DOMAIN", since each domain is a queue of its own. OUT holds SETTINGS_KEY_TEXT bytes. */
+enum { SETTINGS_KEY_TEXT = 400, SETTINGS_ROUTE_NAME_MAX = 100 };
+const char *settings_key(const struct route_settings *route, const char *address, char *out);
+
+/* The domain of such a key, which leads to ROUTE; NULL where the route names its next hops. */
+const char *settings_key_domain(const struct route_settings *route, const char *key);
 
 /* By the key the spool kept; NULL when the configuration has it no more. */
 const struct route_settings *settings_route_by_key(const struct settings *s, const char *key);

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* One pattern of one route. */
@@ -168,8 +169,8 @@ settings_route(const struct settings *s, const struct route_query *q)
 	return r != NULL ? r : best(&x->any, "", q);
 }
 
-const struct route_settings *
-settings_route_by_key(const struct settings *s, const char *key)
+static const struct route_settings *
+find_key(const struct settings *s, const char *key)
 {
 	const struct map_link *l;
 
@@ -177,6 +178,41 @@ settings_route_by_key(const struct settings *s, const char *key)
 		if (strcmp(entry_of(l)->text, key) == 0)
 			return entry_of(l)->route;
 	return NULL;
+}
+
+const struct route_settings *
+settings_route_by_key(const struct settings *s, const char *key)
+{
+	const struct route_settings *r = find_key(s, key);
+	const char *at = strrchr(key, '@');
+	char name[SETTINGS_KEY_TEXT];
+
+	if (r != NULL && r->hop_count > 0)
+		return r;
+	if (at == NULL || (size_t)(at - key) >= sizeof name)
+		return NULL;
+	memcpy(name, key, (size_t)(at - key));
+	name[at - key] = '\0';
+	r = find_key(s, name);
+	return r != NULL && r->hop_count == 0 ? r : NULL;
+}
+
+const char *
+settings_key(const struct route_settings *route, const char *address, char *out)
+{
+	const char *at = strrchr(address, '@');
+
+	if (route->hop_count > 0)
+		return route->key;
+	snprintf(out, SETTINGS_KEY_TEXT, "%s@%s", route->key, at != NULL ? at + 1 : "");
+	str_lower(out + strlen(route->key));
+	return out;
+}
+
+const char *
+settings_key_domain(const struct route_settings *route, const char *key)
+{
+	return route->hop_count > 0 ? NULL : key + strlen(route->key) + 1;
 }
 
 bool

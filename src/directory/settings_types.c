@@ -204,10 +204,10 @@ parse_destination(const char *text, struct next_hop *hop, struct arena *arena, s
 		text += 5;
 	if (*text == ':')
 		return err_set(err, "the address is missing, as in 10.0.0.5:25");
-	if (str_starts(text, "mx:"))
-		return err_set(err, "next hops by MX are not built yet");
 	if (str_starts(text, "mx:")) {
 		hop->kind = NEXT_HOP_MX;
+		if (hop->lmtp)
+			return err_set(err, "mail exchangers speak SMTP: mx:NAME without lmtp:");
 		return host_and_port(text + 3, hop, arena, err);
 	}
 	if (looks_like_name(text)) {

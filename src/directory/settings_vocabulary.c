@@ -39,6 +39,15 @@ static const struct option_word listener_tls[] = {
 	{ 0 },
 };
 
+static const struct option_word client_certificates[] = {
+	{ "none", CLIENT_CERTIFICATE_NONE, false, "They are not asked." },
+	{ "optional", CLIENT_CERTIFICATE_OPTIONAL, false,
+	  "They are asked, and served whatever they show. It is verified and noted." },
+	{ "required", CLIENT_CERTIFICATE_REQUIRED, false,
+	  "A client without one that is verified is not served. tls has to be required or implicit." },
+	{ 0 },
+};
+
 static const struct option_word early_words[] = {
 	{ "refuse", EARLY_REFUSE, false, "It gets 554 and is let go." },
 	{ "accept", EARLY_ACCEPT, false, "It is served." },
@@ -61,6 +70,11 @@ static const struct option listener_options[] = {
 		  "Without the address, as in :25, every address of this machine." },
 	{ .name = "tls", .type = &option_enum, .offset = offsetof(struct listener_settings, tls), .words = listener_tls,
 	  .fallback = "auto", .help = "Whether clients use TLS. All but none need a certificate in tls { }." },
+	{ .name = "client_certificate", .type = &option_enum,
+	  .offset = offsetof(struct listener_settings, client_certificate), .words = client_certificates,
+	  .fallback = "none",
+	  .help = "Whether clients are asked for a certificate of their own. It is verified when its chain leads to "
+		  "an authority of tls { ca }; its name and fingerprint are in the log." },
 	{ .name = "auth", .flags = OPTION_LATER },
 	{ .name = "sender_match", .flags = OPTION_LATER },
 	{ .name = "proxy", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(proxy),
@@ -108,7 +122,10 @@ static const struct option tls_options[] = {
 	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
 	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
 	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },
-	{ .name = "ca", .flags = OPTION_LATER },
+	{ .name = "ca", .type = &option_path, .flags = OPTION_LIST, TLS(ca),
+	  .fallback_help = "those of the system", .example = "/etc/tmail/tls/ca.pem",
+	  .help = "PEM files with the certificates of the authorities that are trusted, for tls = verify towards next "
+		  "hops and for client_certificate." },
 	{ 0 },
 };
 
@@ -191,7 +208,9 @@ static const struct option_word route_tls[] = {
 	{ "none", TLS_NONE, false, "Never." },
 	{ "optional", TLS_OPTIONAL, false, "Where the next hop offers STARTTLS, whatever its certificate." },
 	{ "required", TLS_REQUIRED, false, "Always; mail waits for a next hop that does not offer it." },
-	{ "verify", TLS_VERIFY, true, NULL },
+	{ "verify", TLS_VERIFY, false,
+	  "Always, and the next hop's certificate has to lead to an authority of tls { ca } and be for the name of the "
+	  "next hop, or for its address where that is all there is; else mail waits (4.7.5)." },
 	{ 0 },
 };
 
@@ -258,7 +277,8 @@ static const struct option match_options[] = {
 
 static const struct option route_options[] = {
 	{ .name = "next_hop", .type = &type_next_hop, .flags = OPTION_LIST, ROUTE(hop), ROUTE_COUNT(hop_count),
-	  .example = "\"192.0.2.25:25\"", .help = "Where this mail goes. " NEXT_HOP_HELP },
+	  .fallback_help = "the mail exchangers of each recipient's domain", .example = "\"192.0.2.25:25\"",
+	  .help = "Where this mail goes. " NEXT_HOP_HELP },
 	DELIVERY_OPTIONS,
 	{ .name = "login", .flags = OPTION_LATER },
 	{ .name = "source", .flags = OPTION_LATER },
@@ -377,6 +397,9 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 	}
 	for (i = 0; i < r->hop_count; i++) {
 		all_backup = all_backup && r->hop[i].backup;
+		if (r->tls == TLS_VERIFY && r->hop[i].address.u.sa.sa_family == AF_UNIX)
+			conf_error(c->errors, &r->place, "%s %s: a local socket has no name that 'tls = verify' could "
+			    "verify", r->block, r->name);
 		for (k = 0; k < i; k++)
 			if (next_hop_same(&r->hop[i], &r->hop[k]))
 				conf_error(c->errors, &r->place, "%s %s: the next hop '%s' is named twice", r->block,
@@ -409,9 +432,8 @@ verify_route(void *block, const struct option_context *c)
 	struct route_settings *r = block;
 
 	verify_hops(r, c);
-	if (r->hop_count == 0 && !c->partial)
-		conf_error(c->errors, &r->place, "route %s: 'next_hop' is missing; delivery by MX is not built yet",
-		    r->name);
+	if (strlen(r->name) > SETTINGS_ROUTE_NAME_MAX)
+		conf_error(c->errors, &r->place, "route: the name is longer than %d characters", SETTINGS_ROUTE_NAME_MAX);
 }
 
 static const struct option root_options[] = {
@@ -448,8 +470,8 @@ static const struct option_block root_blocks[] = {
 	  .options = listener_options,
 	  ROOT(listener), .count_offset = offsetof(struct settings, listener_count),
 	  .size = sizeof(struct listener_settings), .title = "name", .help = "Where mail comes in." },
-	{ .name = "tls", .options = tls_options, ROOT(tls), .verify = verify_tls, .help = "What the gateway shows to clients that use "
-		  "TLS." },
+	{ .name = "tls", .options = tls_options, ROOT(tls), .verify = verify_tls, .help = "Certificates of the gateway, and authorities "
+		  "it trusts." },
 	{ .name = "domain", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = domain_options, ROUTES,
 	  .verify = verify_domain, .title = "name",
 	  .help = "Domains that are ours: mail for them is accepted from everybody and goes to their mail "

@@ -90,6 +90,9 @@ const struct dns_answer *dns_lookup(const char *name, enum dns_type type, uint64
 void dns_lookup_addresses(const char *name, uint64_t deadline, const struct dns_answer **v6,
     const struct dns_answer **v4);
 
+/* In a task: asks for the addresses of NAME without waiting, so that a later look-up finds them sooner. */
+void dns_prefetch_addresses(const char *name);
+
 /* Gives ANSWER back and nulls the pointer. */
 void dns_release(const struct dns_answer **answer);
 

@@ -80,7 +80,6 @@ question_free(struct question *q)
 	struct resolver *r = q->resolver;
 
 	map_remove(&r->questions, &q->link);
-	timer_clear(&q->timer);
 	if (q->answer != NULL) {
 		list_remove(&q->order);
 		r->kept_count--;
@@ -123,11 +122,16 @@ dns_start(struct loop **loops, unsigned count, const struct dns_config *config, 
 	return 0;
 }
 
+/* Deleting a context calls back for every question that is not cancelled. */
 static void
 free_link(struct map_link *link, void *arg)
 {
+	struct question *q = list_entry(link, struct question, link);
+
 	(void)arg;
-	question_free(list_entry(link, struct question, link));
+	if (q->context != NULL)
+		ub_cancel(q->context->ub, q->id);
+	question_free(q);
 }
 
 void
@@ -487,4 +491,24 @@ dns_lookup_addresses(const char *name, uint64_t deadline, const struct dns_answe
 	if ((*v4)->status == DNS_FOUND && patience < deadline)
 		deadline = patience;
 	*v6 = finish(&six, deadline);
+}
+
+static void
+prefetch(struct resolver *r, const char *name, enum dns_type type)
+{
+	struct waiter w;
+
+	begin(r, name, type, &w);
+	list_remove(&w.link);
+	if (w.answer != NULL)
+		answer_drop(w.answer);
+}
+
+void
+dns_prefetch_addresses(const char *name)
+{
+	struct resolver *r = here();
+
+	prefetch(r, name, DNS_AAAA);
+	prefetch(r, name, DNS_A);
 }

@@ -146,6 +146,36 @@ addr_literal(const struct addr *a, char *out)
 	return out;
 }
 
+int
+addr_parse_literal(const char *text, uint16_t port, struct addr *out)
+{
+	char ip[INET6_ADDRSTRLEN];
+	size_t n = strlen(text);
+	bool six = n > 6 && str_nieq(text + 1, "IPv6:", 5);
+
+	if (n < 3 || text[0] != '[' || text[n - 1] != ']')
+		return -1;
+	text += six ? 6 : 1;
+	n -= six ? 7 : 2;
+	if (n >= sizeof ip)
+		return -1;
+	memcpy(ip, text, n);
+	ip[n] = '\0';
+	memset(out, 0, sizeof *out);
+	if (six && inet_pton(AF_INET6, ip, &out->u.in6.sin6_addr) == 1) {
+		out->len = sizeof out->u.in6;
+		out->u.in6.sin6_family = AF_INET6;
+		out->u.in6.sin6_port = htons(port);
+		return 0;
+	}
+	if (six || inet_pton(AF_INET, ip, &out->u.in.sin_addr) != 1)
+		return -1;
+	out->len = sizeof out->u.in;
+	out->u.in.sin_family = AF_INET;
+	out->u.in.sin_port = htons(port);
+	return 0;
+}
+
 void
 addr_unmap(struct addr *a)
 {

@@ -37,6 +37,9 @@ const char *addr_ip_text(const struct addr *a, char *out);
 /* The RFC 5321 4.1.3 literal: "[192.0.2.1]", "[IPv6:2001:db8::1]". */
 const char *addr_literal(const struct addr *a, char *out);
 
+/* Such a literal back, with PORT; "IPv6:" in either case. -1: it is none. */
+int addr_parse_literal(const char *text, uint16_t port, struct addr *out);
+
 /* Turns ::ffff:a.b.c.d into a.b.c.d, once after accept. */
 void addr_unmap(struct addr *a);
 

@@ -435,22 +435,35 @@ tls_attach(struct io *io, struct tls_ctx *ctx)
 }
 
 int
-io_tls_accept(struct io *io, struct tls_ctx *ctx, uint64_t deadline, struct err *err)
+io_tls_accept(struct io *io, struct tls_ctx *ctx, enum tls_ask ask, uint64_t deadline, struct err *err)
 {
 	tls_attach(io, ctx);
+	tls_ask(io->ssl, ask);
 	return handshake(io, SSL_accept, deadline, err);
 }
 
 int
 io_tls_connect(struct io *io, struct tls_ctx *ctx, const char *name, uint64_t deadline, struct err *err)
 {
+	long verdict;
+
 	tls_attach(io, ctx);
-	if (name != NULL) {
-		SSL_set_tlsext_host_name(io->ssl, name);
-		if (ctx->verify)
-			SSL_set1_host(io->ssl, name);
+	if (tls_expect(io->ssl, ctx, name, err) < 0) {
+		errno = EPROTO;
+		return -1;
 	}
-	return handshake(io, SSL_connect, deadline, err);
+	if (handshake(io, SSL_connect, deadline, err) == 0)
+		return 0;
+	verdict = SSL_get_verify_result(io->ssl);
+	if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
+		err_set(err, "TLS handshake: the certificate is not for %s", name);
+	return -1;
+}
+
+struct tls_peer *
+io_tls_peer(const struct io *io)
+{
+	return io->ssl != NULL ? tls_peer_new(io->ssl) : NULL;
 }
 
 bool

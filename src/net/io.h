@@ -88,9 +88,10 @@ int io_connect_any(struct io *io, const struct io_target *target, unsigned count
     unsigned *chosen, struct err *err);
 
 /* In a task: the handshake. Bytes received in plain text must have been discarded by the caller before. */
-int io_tls_accept(struct io *io, struct tls_ctx *ctx, uint64_t deadline, struct err *err);
+int io_tls_accept(struct io *io, struct tls_ctx *ctx, enum tls_ask ask, uint64_t deadline, struct err *err);
 
-/* NAME: for SNI and, where CTX verifies, the certificate's name; NULL: none. */
+/* NAME: for SNI and, where CTX verifies, what the certificate has to be for (RFC 6125): a host name, or a numeric
+ * address, which is not sent. NULL: none is sent, and a CTX that verifies refuses. */
 int io_tls_connect(struct io *io, struct tls_ctx *ctx, const char *name, uint64_t deadline, struct err *err);
 
 bool io_is_tls(const struct io *io);
@@ -99,6 +100,9 @@ bool io_is_tls(const struct io *io);
 const char *io_tls_version(const struct io *io);
 const char *io_tls_cipher(const struct io *io);
 int io_tls_bits(const struct io *io);
+
+/* The certificate the peer showed, or NULL; the caller frees it. */
+struct tls_peer *io_tls_peer(const struct io *io);
 
 /* True when TLS has decrypted bytes that io_recv() would return at once. */
 bool io_pending(const struct io *io);

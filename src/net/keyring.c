@@ -4,11 +4,13 @@
 #include "util/file.h"
 
 #include <openssl/crypto.h>
+#include <openssl/x509.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { PEM_MAX = 4 << 20 };
+enum { PEM_MAX = 1 << 20, ROOTS_MAX = 16 << 20 };
 
 void
 keyring_wipe(struct buf *b)
@@ -84,6 +86,40 @@ keyring_read(struct keyring *ring, const char *cert, const char *key, struct err
 	keyring_wipe(&chain);
 	keyring_wipe(&secret);
 	return rc;
+}
+
+/* Where systems keep the authorities they trust, in one file. */
+static const char *
+system_roots(void)
+{
+	static const char *const known[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem" };
+	const char *file = getenv(X509_get_default_cert_file_env());
+	size_t i;
+
+	if (file != NULL && *file != '\0')
+		return file;
+	file = X509_get_default_cert_file();
+	for (i = 0; access(file, R_OK) < 0; file = known[i++])
+		if (i == sizeof known / sizeof *known)
+			return NULL;
+	return file;
+}
+
+int
+keyring_read_roots(struct keyring *ring, const char *file, struct err *err)
+{
+	if (file == NULL)
+		file = system_roots();
+	if (file == NULL)
+		return err_set(err, "the system has no list of certificate authorities: install ca-certificates, or name "
+		    "them: tls { ca = /etc/tmail/tls/ca.pem }");
+	if (ring->roots_file == NULL)
+		ring->roots_file = xstrdup(file);
+	if (file_read(file, ROOTS_MAX, &ring->roots, err) < 0)
+		return -1;
+	buf_addc(&ring->roots, '\n');
+	return 0;
 }
 
 /* ---- for another process: lengths and bytes ---- */

@@ -37,6 +37,9 @@ struct keyring_pair *keyring_copy_pair(struct keyring *ring, const struct keyrin
 /* Reads CERT, and KEY unless it is NULL (the key is in CERT then), and adds them. Blocks. */
 int keyring_read(struct keyring *ring, const char *cert, const char *key, struct err *err);
 
+/* Adds the authorities in FILE to the roots; NULL: the bundle of the system. Blocks. */
+int keyring_read_roots(struct keyring *ring, const char *file, struct err *err);
+
 /* Appends the ring's bytes for another process, and makes a ring of them. */
 void keyring_encode(const struct keyring *ring, struct buf *out);
 int keyring_decode(struct keyring *ring, const char *p, size_t n, struct err *err);

@@ -11,6 +11,7 @@ libtmail_la_SOURCES += \
 	src/net/task.c src/net/task.h \
 	src/net/tls.c src/net/tls.h src/net/tls_private.h \
 	src/net/tls_certificates.c \
+	src/net/tls_peer.c \
 	src/net/tls_identity.c src/net/tls_identity.h \
 	src/net/wheel.c src/net/wheel.h \
 	src/net/work.c src/net/work.h

@@ -77,6 +77,16 @@ set_roots(SSL_CTX *ssl, const struct keyring *ring, struct err *err)
 	return 0;
 }
 
+int
+tls_roots_check(const struct keyring *ring, struct err *err)
+{
+	SSL_CTX *ssl = tls_make(false);
+	int rc = set_roots(ssl, ring, err);
+
+	SSL_CTX_free(ssl);
+	return rc;
+}
+
 /* What RING makes of a context like CTX. */
 static int
 build(SSL_CTX **out, const struct tls_ctx *ctx, const struct keyring *ring, struct err *err)
@@ -84,7 +94,7 @@ build(SSL_CTX **out, const struct tls_ctx *ctx, const struct keyring *ring, stru
 	SSL_CTX *ssl = tls_make(ctx->server);
 
 	if ((ctx->server && tls_certificates_set(ssl, ring, err) < 0) ||
-	    (ctx->verify && set_roots(ssl, ring, err) < 0)) {
+	    ((ctx->server || ctx->verify) && ring->roots_file != NULL && set_roots(ssl, ring, err) < 0)) {
 		SSL_CTX_free(ssl);
 		return -1;
 	}

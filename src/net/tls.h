@@ -16,18 +16,34 @@ struct tls_ctx;
 /* Is PAIR fit for use: whole, its key its own, strong enough? -1: ERR names its file. */
 int tls_pair_check(const struct keyring_pair *pair, struct err *err);
 
+/* Are RING's roots such? -1: ERR names their file. */
+int tls_roots_check(const struct keyring *ring, struct err *err);
+
 /* Server side: shows the certificates of RING by the name a client asks for (RFC 6066 3), a wildcard's where none has
  * the name itself, else the first; of several kinds of keys for a name the one the client's signature algorithms
- * allow. -1: one cannot be used; ERR names its file. */
+ * allow. Certificates of clients are verified by RING's roots. -1: one cannot be used; ERR names its file. */
 int tls_server_new(struct tls_ctx **ctx, const struct keyring *ring, struct err *err);
 
-/* Client side. VERIFY: the peer's chain must lead to RING's roots and match the name. RING may be NULL without it. */
+/* Client side. VERIFY: the peer's chain must lead to RING's roots and match the name; without roots none does. RING may
+ * be NULL without VERIFY. */
 int tls_client_new(struct tls_ctx **ctx, bool verify, const struct keyring *ring, struct err *err);
 
 /* Any thread: later handshakes go by RING; streams under TLS stay as they are. -1: nothing was changed. */
 int tls_replace(struct tls_ctx *ctx, const struct keyring *ring, struct err *err);
 
 void tls_free(struct tls_ctx **ctx);
+
+/* Whether a server asks a client for a certificate: not at all; and goes on whatever it is shown; and goes on with one
+ * that is verified alone. */
+enum tls_ask { TLS_ASK_NOTHING, TLS_ASK_OPTIONAL, TLS_ASK_REQUIRED };
+
+/* A certificate that a peer showed. It is the peer's word unless it is verified. */
+struct tls_peer {
+	bool verified;
+	const char *reason;   /* why it is not, a literal; NULL when it is */
+	char fingerprint[65]; /* SHA-256 of the certificate, hexadecimal */
+	char name[256];       /* its first DNS name, else mail address, else common name; "" without */
+};
 
 /* What a server shows. Strings live until FN returns. */
 struct tls_certificate {

@@ -3,6 +3,7 @@
 #ifndef TMAIL_NET_TLS_PRIVATE_H
 #define TMAIL_NET_TLS_PRIVATE_H
 
+#include "net/tls.h"
 #include "util/err.h"
 
 #include <openssl/ssl.h>
@@ -31,6 +32,15 @@ int tls_certificates_set(SSL_CTX *ssl, const struct keyring *ring, struct err *e
 /* The certificates of a server's context, in order. */
 struct tls_identity;
 const struct tls_identity *tls_certificates_get(SSL_CTX *ssl, unsigned *count);
+
+/* Before a server's handshake. */
+void tls_ask(SSL *ssl, enum tls_ask ask);
+
+/* Before a client's handshake: the peer is NAME. */
+int tls_expect(SSL *ssl, const struct tls_ctx *ctx, const char *name, struct err *err);
+
+/* After it: what the peer showed, or NULL. */
+struct tls_peer *tls_peer_new(SSL *ssl);
 
 /* The newest error of this thread in words; empties the queue. */
 const char *tls_error(char *out, size_t size);

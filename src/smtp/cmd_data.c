@@ -47,6 +47,8 @@ log_received(const struct session *s, const struct message *m)
 	log_recipients(&r, m);
 	log_u64(&r, "size", m->size);
 	log_str(&r, "tls", io_is_tls(&s->io) ? io_tls_version(&s->io) : "none");
+	if (s->certificate != NULL && s->certificate->verified)
+		log_str(&r, "certificate", s->certificate->name);
 	log_str(&r, "direction", m->flags & MESSAGE_OUTBOUND ? "outbound" : "inbound");
 	log_end(&r);
 }

@@ -109,6 +109,7 @@ session_free(struct session *s)
 	identity_free(&s->id);
 	input_fini(&s->in);
 	free(s->helo);
+	free(s->certificate);
 	free(s->login);
 	free(s);
 }
@@ -261,14 +262,45 @@ session_reset(struct session *s)
 	s->stage = STAGE_CONNECT;
 }
 
+static enum tls_ask
+what_to_ask(const struct session *s)
+{
+	switch (s->listener->settings->client_certificate) {
+	case CLIENT_CERTIFICATE_OPTIONAL:
+		return TLS_ASK_OPTIONAL;
+	case CLIENT_CERTIFICATE_REQUIRED:
+		return TLS_ASK_REQUIRED;
+	default:
+		return TLS_ASK_NOTHING;
+	}
+}
+
+static void
+log_certificate(const struct session *s)
+{
+	const struct tls_peer *p = s->certificate;
+	struct log_record r;
+
+	log_begin(&r, LOG_INFO, "client-certificate");
+	session_log_client(&r, s);
+	log_str(&r, "verified", p->verified ? "yes" : "no");
+	log_str(&r, "name", p->name);
+	log_str(&r, "fingerprint", p->fingerprint);
+	log_str(&r, "reason", p->reason);
+	log_end(&r);
+}
+
 int
 session_handshake(struct session *s)
 {
 	struct log_record r;
 	struct err err;
 
-	if (io_tls_accept(&s->io, s->home->server->config.tls, session_command_deadline(s), &err) == 0) {
+	if (io_tls_accept(&s->io, s->home->server->config.tls, what_to_ask(s), session_command_deadline(s), &err) == 0) {
 		counter_add(COUNTER_TLS_ACCEPTED, 1);
+		s->certificate = io_tls_peer(&s->io);
+		if (s->certificate != NULL)
+			log_certificate(s);
 		return 0;
 	}
 	s->gone = true;

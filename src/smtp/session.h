@@ -25,6 +25,7 @@ struct smtp_listener;
 struct smtp_server;
 struct spool;
 struct task;
+struct tls_peer;
 
 /* Points of a session and of a message's way where filters are asked; the verb table names the point of each verb. */
 enum smtp_stage {
@@ -71,6 +72,7 @@ struct session {
 	struct scratch *scratch;  /* NULL while the session waits */
 	struct input in;
 	struct mail_transaction tx;
+	struct tls_peer *certificate; /* what the client showed, verified or not; NULL: none */
 	struct identity *id;      /* what others said about the client; NULL: nothing */
 	char *helo;               /* what the client called itself; NULL: not greeted yet */
 	char *login;              /* who authenticated; NULL: nobody did. Kept over RSET and EHLO (RFC 4954 4) */

@@ -100,6 +100,7 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
     const struct rcpt_params *params)
 {
 	struct message *m = tx->m;
+	char key[SETTINGS_KEY_TEXT];
 	struct recipient *r;
 
 	if (m->rcpt_count == tx->rcpt_room) {
@@ -112,7 +113,7 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
 	r = &m->rcpt[m->rcpt_count++];
 	memset(r, 0, sizeof *r);
 	r->address = arena_strdup(m->arena, address);
-	r->group = message_group(m, route->key);
+	r->group = message_group(m, settings_key(route, address, key));
 	r->notify = params->notify;
 	if (params->orcpt != NULL)
 		r->orcpt = arena_strndup(m->arena, params->orcpt, params->orcpt_len);

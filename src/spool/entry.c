@@ -67,6 +67,7 @@ leave(struct entry *e)
 	list_remove(&e->all);
 	entry_forget(e);
 	entry_attempt_end(e);
+	e->queue = NULL; /* it may be dropped now */
 }
 
 static void

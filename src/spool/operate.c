@@ -134,6 +134,8 @@ act(struct visit *v, struct entry *e)
 {
 	struct act *a = list_entry(v, struct act, visit);
 
+	if (e->state == 0)
+		return;
 	if (a->key == NULL || strcmp(e->queue->key, a->key) == 0)
 		a->changed += entry_act(e, a->action, a->reason);
 }

@@ -220,6 +220,7 @@ queue_remove(struct entry *e)
 		count(&q->port->held, -1);
 		break;
 	case ENTRY_ACTIVE:
+		q->active--;
 		count(&q->port->active, -1);
 		break;
 	}
@@ -237,6 +238,7 @@ queue_take(struct queue *q)
 	e = list_entry(link, struct entry, link);
 	queue_remove(e);
 	e->state = ENTRY_ACTIVE;
+	q->active++;
 	count(&q->port->active, 1);
 	return e;
 }
@@ -263,4 +265,18 @@ void
 queue_set_user(struct queue *q, void *user)
 {
 	q->user = user;
+}
+
+bool
+queue_is_empty(const struct queue *q)
+{
+	return q->due_count == 0 && q->active == 0 && q->heap_count == 0 && list_empty(&q->held);
+}
+
+void
+queue_drop(struct queue *q)
+{
+	check(queue_is_empty(q) && q->user == NULL);
+	timer_clear(&q->timer);
+	queue_free(q);
 }

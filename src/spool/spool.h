@@ -79,6 +79,10 @@ const char *queue_key(const struct queue *q);
 void *queue_user(const struct queue *q); /* one pointer for delivery */
 void queue_set_user(struct queue *q, void *user);
 
+/* Has it no entry in any state? Such a queue can be forgotten: it is gone then, and comes again with its next entry. */
+bool queue_is_empty(const struct queue *q);
+void queue_drop(struct queue *q);
+
 /* The next due entry in order of its time, now ACTIVE; NULL when nothing is due. */
 struct entry *queue_take(struct queue *q);
 unsigned queue_due(const struct queue *q);
@@ -150,9 +154,11 @@ void entry_rekey(struct entry *e, const char *key);
 /* Held until released; REASON is kept. On the owning loop, ACTIVE entries too. */
 void entry_hold(struct entry *e, const char *reason);
 
+enum { SPOOL_KEY_TEXT = 400 };
+
 struct entry_info {
 	uint64_t id;
-	char key[128];
+	char key[SPOOL_KEY_TEXT]; /* cut where it is longer */
 	enum entry_state state;
 	int64_t received, next_attempt; /* next_attempt 0: due now */
 	uint64_t size;

@@ -211,7 +211,7 @@ struct queue {
 	struct port *port;
 	void *user;
 	struct list due, held;
-	unsigned due_count;
+	unsigned due_count, active;
 	struct entry **heap;
 	uint32_t heap_count, heap_cap;
 	struct timer timer;

@@ -24,6 +24,7 @@ EXTRA_DIST += tests/session/test_delivery_replies.py
 EXTRA_DIST += tests/session/test_delivery_tls.py
 EXTRA_DIST += tests/session/test_dsn.py
 EXTRA_DIST += tests/session/test_dns_hosts.py
+EXTRA_DIST += tests/session/test_dns_mx.py
 EXTRA_DIST += tests/session/test_faults.py
 EXTRA_DIST += tests/session/test_harness.py
 EXTRA_DIST += tests/session/test_memory.py
@@ -37,7 +38,9 @@ EXTRA_DIST += tests/session/test_smtp_limits.py
 EXTRA_DIST += tests/session/test_smtp_relay.py
 EXTRA_DIST += tests/session/test_smtp_tls.py
 EXTRA_DIST += tests/session/test_supervisor.py
+EXTRA_DIST += tests/session/test_delivery_verify.py
 EXTRA_DIST += tests/session/test_tls_certificates.py
+EXTRA_DIST += tests/session/test_tls_clients.py
 
 # To be preloaded, also into programs that are not built with sanitizers: so it is not, either.
 check_LTLIBRARIES += tests/session/faultfs.la

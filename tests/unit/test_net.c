@@ -407,7 +407,7 @@ receiver_task(void *arg)
 
 	io_init(&io, pair[0]);
 	if (arg != NULL)
-		assert_int_equal(io_tls_accept(&io, server_tls, loop_now(loop) + 5000, &err), 0);
+		assert_int_equal(io_tls_accept(&io, server_tls, TLS_ASK_NOTHING, loop_now(loop) + 5000, &err), 0);
 	while ((r = io_read(&io, buf, sizeof buf, loop_now(loop) + 5000)) > 0)
 		for (i = 0; i < (size_t)r; i++, received++)
 			assert_int_equal((unsigned char)buf[i], received % 251);

@@ -116,7 +116,7 @@ every_built_key_reaches_its_field(void **state)
 	    "domain d { name = { Example.NET, .example.org } recipients = any tls = none connections = 9 balance = "
 	    "round-robin\n"
 	    "  next_hop = { \"10.0.0.1 weight=3\", \"[2001:db8::1]:2525\", \"unix:/run/x backup weight=2\", "
-	    "Mail.Example.NET.:26 } }\n"
+	    "Mail.Example.NET.:26, mx:Example.NET } }\n"
 	    "dns { forward = { 10.0.0.53, \"[::1]:5353\" } trust_anchor = root timeout = 2s }\n"
 	    "route r { match { recipient = { \"A@Example.com\", \"@example.com\" } sender = { \"\", \"@.x.example\" "
 	    "} }\n"
@@ -163,6 +163,9 @@ every_built_key_reaches_its_field(void **state)
 	assert_int_equal(d->hop[3].kind, NEXT_HOP_HOST);
 	assert_string_equal(d->hop[3].host, "mail.example.net");
 	assert_int_equal(d->hop[3].port, 26);
+	assert_int_equal(d->hop[4].kind, NEXT_HOP_MX);
+	assert_string_equal(d->hop[4].host, "example.net");
+	assert_int_equal(d->hop[4].port, 25);
 	assert_int_equal(s->queue.retry_min, 1);
 	assert_int_equal(s->queue.retry_max, 2);
 	assert_int_equal(s->queue.lifetime, 3);
@@ -181,7 +184,7 @@ every_built_key_reaches_its_field(void **state)
 	assert_int_equal(d->domain_count, 2);
 	assert_string_equal(d->domain[0], "example.net");
 	assert_string_equal(d->domain[1], ".example.org");
-	assert_int_equal(d->hop_count, 4);
+	assert_int_equal(d->hop_count, 5);
 	assert_int_equal(d->hop[0].weight, 3);
 	assert_int_equal(d->hop[1].weight, 1);
 	assert_true(d->hop[2].backup);
@@ -318,6 +321,8 @@ static const struct {
 	{ "route r { next_hop = mail..example.net }", NULL },
 	{ "route r { next_hop = { mail.example.net, \"MAIL.example.net.:25\" } }",
 	    "f:4: route r: the next hop 'MAIL.example.net.:25' is named twice\n" },
+	{ "route r { next_hop = lmtp:mx:example.net }",
+	    "f:4: 'next_hop = lmtp:mx:example.net': mail exchangers speak SMTP: mx:NAME without lmtp:\n" },
 	{ "dns { forward = mail.example.net }", NULL },
 	{ "dns { forward = { system, 10.0.0.53 } }", "f:4: dns: 'forward': system and none stand alone\n" },
 	{ "dns { trust_anchor = /nowhere/anchor }",
@@ -332,6 +337,12 @@ static const struct {
 	{ "queue { retry = { 2h, 1h } }", "f:4: queue: the first wait of 'retry' is longer than the longest\n" },
 	{ "queue { memory_max = 1GB }", "f:4: queue: 'memory_max' is larger than 'memory_total'\n" },
 	{ "queue { cache = 1GB }", "f:4: queue: 'cache' is larger than 'memory_total'\n" },
+	{ "listener x { address = \":1\" client_certificate = optional }",
+	    "f:4: listener: without TLS there is no 'client_certificate'\n" },
+	{ "tls { certificate = /c } listener x { address = \":1\" client_certificate = required }",
+	    "f:4: listener: 'client_certificate = required' needs 'tls = required' or 'tls = implicit'\n" },
+	{ "domain v { name = v.example next_hop = \"unix:/x\" tls = verify }",
+	    "f:4: domain v: a local socket has no name that 'tls = verify' could verify\n" },
 	{ "tls { key = /k }", "f:4: tls: 'key' has to name one file for each of 'certificate'\n" },
 };
 
@@ -382,16 +393,12 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"listener x { address = \":1\" sender_match = both }",
 		"listener x { address = \":1\" inbound = y }",
 		"listener x { address = \":1\" outbound = y }",
-		"tls { certificate = /a.pem ca = /b.pem }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = verify }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = \"file:/x\" }",
 		"domain x.example { next_hop = 10.0.0.1 pipeline = strict }",
-		"domain x.example { next_hop = 10.0.0.1 tls = verify }",
 		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }",
-		"domain x.example { next_hop = mx:example.net }",
 		"route x { source = y next_hop = 10.0.0.1 }",
 		"route x { login = y next_hop = 10.0.0.1 }",
-		"route x { }",
 	};
 	struct buf errors = { 0 }, text = { 0 };
 	size_t i;
@@ -691,6 +698,30 @@ without_a_matching_route_there_is_none(void **state)
 	settings_free(&s);
 }
 
+/* Each domain is a queue of its own where a route delivers by MX; what was queued finds its way back. */
+static void
+keys_name_the_domain_where_a_route_delivers_by_mx(void **state)
+{
+	struct settings *s = good(SMALL "route \"r@x\" { match { recipient = \"@named.example\" } next_hop = 10.0.0.1 }\n"
+	    "route default { }\n");
+	const struct route_settings *named = route_of(s, "", "a@named.example");
+	const struct route_settings *by_mx = route_of(s, "", "a@Other.Example");
+	char key[SETTINGS_KEY_TEXT];
+
+	(void)state;
+	assert_string_equal(settings_key(named, "a@named.example", key), "route:r@x");
+	assert_null(settings_key_domain(named, key));
+	assert_ptr_equal(settings_route_by_key(s, "route:r@x"), named);
+	assert_string_equal(settings_key(by_mx, "a@b@Other.Example", key), "route:default@other.example");
+	assert_string_equal(settings_key_domain(by_mx, key), "other.example");
+	assert_ptr_equal(settings_route_by_key(s, key), by_mx);
+	assert_string_equal(settings_key(by_mx, "a@[192.0.2.1]", key), "route:default@[192.0.2.1]");
+	assert_null(settings_route_by_key(s, "route:default"));
+	assert_null(settings_route_by_key(s, "route:r@x@other.example"));
+	assert_null(settings_route_by_key(s, "route:gone@other.example"));
+	settings_free(&s);
+}
+
 static void
 many_domains_load_quickly(void **state)
 {
@@ -775,6 +806,7 @@ main(void)
 		cmocka_unit_test(clients_are_known_by_the_longest_prefix),
 		cmocka_unit_test(what_clients_and_routes_name_has_to_be_there_and_once),
 		cmocka_unit_test(without_a_matching_route_there_is_none),
+		cmocka_unit_test(keys_name_the_domain_where_a_route_delivers_by_mx),
 		cmocka_unit_test(many_domains_load_quickly),
 		cmocka_unit_test(example_files_load),
 		cmocka_unit_test(sample_is_right_line_by_line),
