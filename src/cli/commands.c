@@ -18,6 +18,7 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_queue_bounce,
 	&cmd_queue_drop,
 	&cmd_route_test,
+	&cmd_tls_list,
 	&cmd_help,
 	NULL,
 };
@@ -30,6 +31,9 @@ const struct cli_noun cli_nouns[] = {
 	{ "route", "where mail goes, and by which rule",
 	    "A recipient takes one route: that of the domain or route block of the configuration that matches it most "
 	    "exactly. tmail.conf(5) has the order." },
+	{ "tls", "certificates",
+	    "What the gateway shows to clients that use TLS. Files are named in tls { certificate } of the configuration, "
+	    "and watched: when one is renewed the gateway takes it over by itself." },
 	{ 0 },
 };
 

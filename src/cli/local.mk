@@ -14,6 +14,7 @@ libtmail_la_SOURCES += \
 	src/cli/cmd_queue_shape.c \
 	src/cli/cmd_queue_show.c \
 	src/cli/cmd_route_test.c \
+	src/cli/cmd_tls_list.c \
 	src/cli/cmd_status.c \
 	src/cli/commands.c src/cli/commands.h \
 	src/cli/connection.c src/cli/connection.h \

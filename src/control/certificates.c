@@ -266,3 +266,72 @@ certificates_read(struct keyring *ring, const struct settings *s, const struct k
 	keyring_fini(ring);
 	return t->place.file != NULL ? err_context(err, "%s:%d", t->place.file, t->place.line) : -1;
 }
+
+/* ---- for those who watch ---- */
+
+struct visit {
+	void (*fn)(const char *path, void *arg);
+	void *arg;
+};
+
+static void
+visit(const struct visit *v, const char *path)
+{
+	const struct layout *y;
+	struct location l;
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		if (set_path(l.certificate, path, "", "", NULL) < 0)
+			return;
+		v->fn(path, v->arg);
+		find_key_beside(&l);
+		if (l.key[0] != '\0')
+			v->fn(l.key, v->arg);
+		return;
+	}
+	for (y = layouts; y < layouts + sizeof layouts / sizeof *layouts; y++) {
+		if (set_path(l.certificate, path, "/", y->certificate, NULL) < 0 ||
+		    set_path(l.key, path, "/", y->key, NULL) < 0)
+			continue;
+		v->fn(l.certificate, v->arg);
+		v->fn(l.key, v->arg);
+	}
+}
+
+/* The folder that is fixed, and what is there now. */
+static void
+visit_pattern(const struct visit *v, const char *pattern)
+{
+	size_t fixed = strcspn(pattern, "*?["), i;
+	char folder[PATH_SIZE];
+	glob_t g;
+
+	while (fixed > 0 && pattern[fixed - 1] != '/')
+		fixed--;
+	if (fixed > 0 && (size_t)snprintf(folder, sizeof folder, "%.*s", (int)fixed, pattern) < sizeof folder)
+		v->fn(folder, v->arg);
+	if (glob(pattern, 0, NULL, &g) != 0)
+		return;
+	for (i = 0; i < g.gl_pathc; i++)
+		visit(v, g.gl_pathv[i]);
+	globfree(&g);
+}
+
+void
+certificates_each_file(const struct settings *s, void (*fn)(const char *path, void *arg), void *arg)
+{
+	const struct tls_settings *t = &s->tls;
+	const struct visit v = { fn, arg };
+	unsigned i;
+
+	for (i = 0; i < t->certificate_count; i++)
+		if (strpbrk(t->certificate[i], "*?[") != NULL)
+			visit_pattern(&v, t->certificate[i]);
+		else
+			visit(&v, t->certificate[i]);
+	for (i = 0; i < t->key_count; i++)
+		fn(t->key[i], arg);
+	for (i = 0; i < t->ca_count; i++)
+		fn(t->ca[i], arg);
+}

@@ -8,6 +8,7 @@
 
 extern const struct admin_command status_command;
 extern const struct admin_command route_test_command;
+extern const struct admin_command tls_list_command;
 extern const struct admin_command queue_list_command, queue_count_command;
 extern const struct admin_command queue_shape_command;
 extern const struct admin_command queue_show_command, queue_why_command;

@@ -8,12 +8,12 @@
 #include "util/clock.h"
 #include "util/json.h"
 #include "util/log.h"
+#include "util/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -130,19 +130,7 @@ control_run(void *arg)
 static int
 start_thread(struct control *c, struct err *err)
 {
-	sigset_t all, old;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&c->thread, NULL, control_run, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc != 0) {
-		errno = rc;
-		return err_sys(err, "cannot start the control thread");
-	}
-	pthread_setname_np(c->thread, "control");
-	return 0;
+	return thread_start(&c->thread, "control", control_run, c, err);
 }
 
 int

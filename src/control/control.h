@@ -14,6 +14,7 @@ struct loop;
 struct settings;
 struct smtp_server;
 struct spool;
+struct tls_ctx;
 
 /* What the server may look at and act on. Everything is borrowed but fd, and outlives the server. */
 struct control_config {
@@ -21,6 +22,7 @@ struct control_config {
 	struct spool *spool;
 	struct delivery *delivery; /* NULL: none runs (tests) */
 	struct smtp_server *smtp;  /* NULL: none runs (tests) */
+	struct tls_ctx *tls;       /* what is shown to clients; NULL: nothing (tests) */
 	struct loop **loops;       /* for their statistics */
 	unsigned loop_count;
 	int fd;                    /* bound, listening unix socket; taken. -1: there is no admin socket */

@@ -8,12 +8,8 @@
 int
 credentials_apply(struct credentials *c, struct keyring *ring, struct err *err)
 {
-	int rc = 0;
+	int rc = c->server == NULL ? tls_server_new(&c->server, ring, err) : tls_replace(c->server, ring, err);
 
-	if (ring->count > 0 && c->server == NULL)
-		rc = tls_server_new(&c->server, ring, err);
-	else if (ring->count > 0)
-		rc = tls_replace(c->server, ring, err);
 	if (rc == 0 && c->client == NULL)
 		rc = tls_client_new(&c->client, false, ring, err);
 	if (rc == 0)

@@ -13,7 +13,7 @@ struct tls_ctx;
 /* Contexts stay where they are for the life of the process: credentials_apply() changes what is in them. */
 struct credentials {
 	struct keyring ring;
-	struct tls_ctx *server; /* NULL: no certificate is configured */
+	struct tls_ctx *server;
 	struct tls_ctx *client; /* towards next hops: */
 	struct tls_ctx *verify; /* and there with the peer's certificate verified */
 };

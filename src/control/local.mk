@@ -14,6 +14,7 @@ libtmail_la_SOURCES += \
 	src/control/cmd_queue_show.c \
 	src/control/cmd_route_test.c \
 	src/control/cmd_status.c \
+	src/control/cmd_tls_list.c \
 	src/control/commands.c src/control/commands.h \
 	src/control/control.c src/control/control.h \
 	src/control/filter.c src/control/filter.h \

@@ -14,6 +14,7 @@
 #include "util/check.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/thread.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -112,6 +113,7 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 	w->server = smtp_server_new(&smtp);
 	delivery_new(&w->delivery, &delivery);
 	control.smtp = w->server;
+	control.tls = w->config->credentials.server;
 	control.delivery = w->delivery;
 	if (control_start(&w->control, &control, err) < 0)
 		return -1;
@@ -229,10 +231,10 @@ worker_run(const struct worker_history *history, void *arg)
 		return cannot_start(&err);
 	if (log_open(w.config->log_fd, w.settings->log.level, &err) < 0 || assemble(&w, history, &err) < 0)
 		return cannot_start(&err);
-	/* The supervisor's mask is ours too: SIGTERM waits for sigwait() below, threads never see it. */
+	/* The supervisor's mask is ours too: SIGTERM waits for sigwait() below. */
 	for (i = 0; i < w.loops; i++)
-		if (pthread_create(&w.thread[i], NULL, loop_thread, w.loop[i]) != 0)
-			fatal("cannot start a loop's thread");
+		if (thread_start(&w.thread[i], "loop", loop_thread, w.loop[i], &err) < 0)
+			fatal("%s", err.text);
 	listen_or_stop(&w, true);
 	log_event(LOG_INFO, "started", "tmail %s serves as %s", PACKAGE_VERSION, w.settings->hostname);
 	sigemptyset(&signals);

@@ -165,6 +165,7 @@ static void
 pump(struct site *site)
 {
 	struct hop *hop;
+	bool alive;
 
 	if (is_draining(site) || queue_due(site->queue) == 0)
 		return;
@@ -180,7 +181,9 @@ pump(struct site *site)
 		return;
 	}
 	probe(site);
-	if (!hops_any_alive(&site->hops)) {
+	alive = hops_any_alive(&site->hops);
+	queue_set_stalled(site->queue, !alive);
+	if (!alive) {
 		pause_queue(site);
 		return;
 	}

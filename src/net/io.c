@@ -126,7 +126,7 @@ arm(struct io *io)
 bool
 io_pending(const struct io *io)
 {
-	return io->ssl != NULL && SSL_pending(io->ssl) > 0;
+	return io->ssl != NULL && (SSL_pending(io->ssl) > 0 || (!io->tls_drained && SSL_has_pending(io->ssl)));
 }
 
 void
@@ -178,6 +178,7 @@ tls_recv(struct io *io, void *p, size_t n)
 	ERR_clear_error();
 	errno = 0;
 	rc = SSL_read(io->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);
+	io->tls_drained = rc <= 0;
 	if (rc > 0)
 		return rc;
 	e = tls_errno(io, rc);

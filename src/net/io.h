@@ -33,6 +33,7 @@ struct io {
 	bool armed;    /* rd is added */
 	bool broken;   /* an error was seen: nothing more can be sent */
 	bool tls_want_write;
+	bool tls_drained; /* what TLS has read ahead is less than a record */
 };
 
 /* Takes FD (made non-blocking by the caller, as accept4(SOCK_NONBLOCK) does). */
@@ -104,7 +105,7 @@ int io_tls_bits(const struct io *io);
 /* The certificate the peer showed, or NULL; the caller frees it. */
 struct tls_peer *io_tls_peer(const struct io *io);
 
-/* True when TLS has decrypted bytes that io_recv() would return at once. */
+/* True when TLS may have bytes that io_recv() would return at once, though the socket has none. */
 bool io_pending(const struct io *io);
 
 #endif

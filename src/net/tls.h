@@ -21,7 +21,7 @@ int tls_roots_check(const struct keyring *ring, struct err *err);
 
 /* Server side: shows the certificates of RING by the name a client asks for (RFC 6066 3), a wildcard's where none has
  * the name itself, else the first; of several kinds of keys for a name the one the client's signature algorithms
- * allow. Certificates of clients are verified by RING's roots. -1: one cannot be used; ERR names its file. */
+ * allow. With none, handshakes fail. Certificates of clients are verified by RING's roots. -1: one cannot be used; ERR names its file. */
 int tls_server_new(struct tls_ctx **ctx, const struct keyring *ring, struct err *err);
 
 /* Client side. VERIFY: the peer's chain must lead to RING's roots and match the name; without roots none does. RING may

@@ -26,7 +26,8 @@ SSL *tls_new(struct tls_ctx *ctx);
 /* What all contexts have in common. */
 SSL_CTX *tls_make(bool server);
 
-/* Gives a server's context the certificates of RING. They are freed with it. -1: one cannot be used. */
+/* Gives a server's context the certificates of RING, if there are any. They are freed with it. -1: one cannot be
+ * used. */
 int tls_certificates_set(SSL_CTX *ssl, const struct keyring *ring, struct err *err);
 
 /* The certificates of a server's context, in order. */

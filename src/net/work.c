@@ -2,10 +2,10 @@
 #include "net/work.h"
 #include "net/task.h"
 #include "util/check.h"
+#include "util/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,23 +42,14 @@ worker(void *arg)
 int
 work_start(unsigned threads, struct err *err)
 {
-	sigset_t all, old;
-	int rc = 0;
-
 	check(pool.count == 0);
 	pool.thread = xcalloc(threads, sizeof *pool.thread);
 	pool.stopping = false;
-	/* Signals are for the main thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (rc == 0 && pool.count < threads)
-		if ((rc = pthread_create(&pool.thread[pool.count], NULL, worker, NULL)) == 0)
-			pool.count++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc != 0) {
-		work_stop();
-		return err_set(err, "cannot start worker threads: %s", strerror(rc));
-	}
+	for (; pool.count < threads; pool.count++)
+		if (thread_start(&pool.thread[pool.count], "work", worker, NULL, err) < 0) {
+			work_stop();
+			return -1;
+		}
 	return 0;
 }
 

@@ -121,7 +121,7 @@ next_piece(const struct content *c)
 		want = declared - c->stream.size + PIECE_SLACK;
 	else if (c->m->first != NULL)
 		want = PIECE_NEXT;
-	return want < PIECE_NEXT ? (size_t)want : PIECE_NEXT;
+	return message_piece(want < PIECE_NEXT ? (size_t)want : PIECE_NEXT);
 }
 
 static char *

@@ -7,9 +7,9 @@
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
+#include "util/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -721,9 +721,7 @@ committer_start(struct spool *spool, struct err *err)
 {
 	struct committer *c = xcalloc(1, sizeof *c);
 	pthread_condattr_t attr;
-	sigset_t all, old;
 	unsigned i;
-	int rc;
 
 	c->spool = spool;
 	c->last = &c->first;
@@ -742,18 +740,14 @@ committer_start(struct spool *spool, struct err *err)
 	spool->committer = c;
 	if (spool->config.foreground)
 		return 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&c->thread, NULL, committer_main, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc == 0)
+	if (thread_start(&c->thread, "committer", committer_main, c, err) == 0)
 		return 0;
 	spool->committer = NULL;
 	pthread_cond_destroy(&c->more);
 	pthread_mutex_destroy(&c->lock);
 	free(c->outbox);
 	free(c);
-	return err_set(err, "cannot start the committer: %s", strerror(rc));
+	return -1;
 }
 
 void

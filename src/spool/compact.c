@@ -6,8 +6,8 @@
 #include "spool/forward.h"
 #include "util/check.h"
 #include "util/clock.h"
+#include "util/thread.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -256,17 +256,11 @@ int
 compactor_start(struct spool *spool, struct err *err)
 {
 	struct compactor *k = spool->compactor;
-	sigset_t all, old;
-	int rc;
 
 	if (spool->config.foreground)
 		return 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&k->thread, NULL, compactor_main, k);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc != 0)
-		return err_set(err, "cannot start the compactor: %s", strerror(rc));
+	if (thread_start(&k->thread, "compactor", compactor_main, k, err) < 0)
+		return -1;
 	k->running = true;
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+enum { STAGE_SIZE = 1 << 20 };
 enum { STOCK_DEFAULT = 2, SEGMENT_DEFAULT = 64 << 20, SEGMENT_MIN = 16 << 10, SEGMENT_MAX = 1 << 30 };
 
 int
@@ -103,6 +104,31 @@ make_room(struct file_log *l, uint64_t length, enum log_room room, uint32_t *bro
 	return 0;
 }
 
+/* Direct writes want aligned memory, which the pieces of messages are not. A copy costs what the page cache's would. */
+static int
+write_staged(struct file_log *l, struct segment *s)
+{
+	const struct batch *b = &l->batch;
+	uint64_t at = s->end;
+	size_t staged = 0, done, part, i;
+
+	for (i = 0; i < b->count; i++)
+		for (done = 0; done < b->iov[i].iov_len; done += part) {
+			part = b->iov[i].iov_len - done;
+			if (part > STAGE_SIZE - staged)
+				part = STAGE_SIZE - staged;
+			memcpy(l->stage + staged, (char *)b->iov[i].iov_base + done, part);
+			staged += part;
+			if (staged < STAGE_SIZE)
+				continue;
+			if (segment_write(s, l->disk, l->stage, staged, at) < 0)
+				return -1;
+			at += staged;
+			staged = 0;
+		}
+	return staged == 0 ? 0 : segment_write(s, l->disk, l->stage, staged, at);
+}
+
 static int
 write_batch(struct file_log *l, const struct log_unit *units, unsigned count, uint32_t *broken, struct err *err)
 {
@@ -111,7 +137,7 @@ write_batch(struct file_log *l, const struct log_unit *units, unsigned count, ui
 		.previous = s->index.previous, .offset = (uint32_t)s->end };
 
 	batch_build(&l->batch, &s->stamp, &h, s->units, units, count);
-	if (disk_write_all(l->disk, s->fd, l->batch.iov, l->batch.count, s->end) == 0)
+	if (write_staged(l, s) == 0)
 		return 0;
 	err_sys(err, "cannot write %s/%08x.seg", s->epoch->path, s->file);
 	give_up(l, broken);
@@ -274,6 +300,7 @@ destroy(struct file_log *l)
 		epoch_free(l->disk, &e);
 	}
 	batch_fini(&l->batch);
+	free(l->stage);
 	pthread_cond_destroy(&l->changed);
 	pthread_mutex_destroy(&l->lock);
 	pthread_mutex_destroy(&l->order);
@@ -324,6 +351,7 @@ filelog_new(const struct log_config *config)
 	l->min_free = config->min_free;
 	l->stock_want = LOG_RESERVED + (config->stock != 0 ? config->stock : STOCK_DEFAULT);
 	l->foreground = config->foreground;
+	l->stage = xaligned_alloc(LOG_BLOCK, STAGE_SIZE);
 	list_init(&l->epochs);
 	list_init(&l->stock);
 	list_init(&l->seals);

@@ -48,6 +48,7 @@ struct file_log {
 	bool dirty;           /* the current segment has unsynced batches */
 	uint64_t previous;    /* generation of the segment closed in order before the current one, or 0 */
 	struct batch batch;
+	char *stage;          /* what is to be written, put together in aligned memory */
 };
 
 static inline struct file_log *

@@ -15,6 +15,7 @@ recycle(struct file_log *l, struct segment *s)
 	stamp = stock_stamp(l);
 	rc = segment_restamp(s, l->disk, &stamp);
 	if (rc == 0) {
+		segment_begin_writing(s, l->disk);
 		pthread_mutex_lock(&l->lock);
 		use_remove(l, s);
 		log_index_fini(&s->index);

@@ -3,6 +3,7 @@
 #include "spool/log_file.h"
 #include "util/check.h"
 #include "util/random.h"
+#include "util/thread.h"
 
 #include <errno.h>
 #include <time.h>
@@ -202,13 +203,10 @@ background(void *arg)
 void
 stock_start(struct file_log *l)
 {
-	int rc;
+	struct err err;
 
-	if (l->foreground)
-		return;
-	rc = pthread_create(&l->thread, NULL, background, l);
-	if (rc != 0)
-		fatal("cannot start the spool's background thread: error %d", rc);
+	if (!l->foreground && thread_start(&l->thread, "stock", background, l, &err) < 0)
+		fatal("%s", err.text);
 }
 
 void

@@ -63,6 +63,7 @@ use_retire(struct file_log *l)
 
 	l->current = NULL;
 	l->open_files++;
+	segment_end_writing(s, l->disk);
 	trim(l, s);
 }
 

@@ -3,9 +3,13 @@
 #include "spool/disk.h"
 #include "util/arena.h"
 #include "util/check.h"
+#include "util/pool.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* A piece from the pool is told by its size. Smaller ones would waste too much of a block. */
+enum { PIECE_POOLED = POOL_BLOCK - sizeof(struct chunk), PIECE_SMALL = POOL_BLOCK / 4 };
 
 struct message *
 message_new(uint64_t id, struct arena **arena)
@@ -47,7 +51,10 @@ message_release(struct message *m)
 	m->memory = 0;
 	for (c = m->first; c != NULL; c = next) {
 		next = c->next;
-		free(c);
+		if (c->cap == PIECE_POOLED)
+			pool_free(c);
+		else
+			free(c);
 	}
 	m->first = m->last = NULL;
 }
@@ -109,10 +116,17 @@ message_group(struct message *m, const char *key)
 	return (uint16_t)(m->group_count - 1);
 }
 
-static struct chunk *
-chunk_new(size_t cap)
+size_t
+message_piece(size_t want)
 {
-	struct chunk *c = xmalloc(sizeof *c + cap);
+	return want > PIECE_SMALL && want <= PIECE_POOLED ? PIECE_POOLED : want;
+}
+
+static struct chunk *
+chunk_new(size_t want)
+{
+	size_t cap = message_piece(want);
+	struct chunk *c = cap == PIECE_POOLED ? pool_alloc() : xmalloc(sizeof *c + cap);
 
 	c->next = NULL;
 	c->len = 0;

@@ -88,8 +88,11 @@ void message_charge_rest(struct message *m, struct message_budget *budget);
 /* Index of the group with this KEY, added where missing. */
 uint16_t message_group(struct message *m, const char *key);
 
+/* The size of the piece that message_room() makes when WANT bytes are asked for. */
+size_t message_piece(size_t want);
+
 /* Room to receive content into: at least one byte, at most *ROOM; then tell how many were filled. New pieces are
- * of WANT bytes. */
+ * of message_piece(WANT) bytes. */
 char *message_room(struct message *m, size_t want, size_t *room);
 void message_filled(struct message *m, size_t n);
 void message_append(struct message *m, const void *p, size_t n);

@@ -255,6 +255,12 @@ queue_key(const struct queue *q)
 	return q->key;
 }
 
+void
+queue_set_stalled(struct queue *q, bool stalled)
+{
+	q->stalled = stalled;
+}
+
 void *
 queue_user(const struct queue *q)
 {

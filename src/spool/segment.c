@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,27 +28,49 @@ segment_found(struct epoch *epoch, uint32_t file)
 	list_init(&s->queue);
 	s->epoch = epoch;
 	s->file = file;
-	s->fd = -1;
+	s->fd = s->direct = -1;
 	s->end = LOG_BLOCK;
 	s->limit = UINT64_MAX;
 	return s;
 }
 
-static int
-fill_zeros(struct disk *d, int fd, uint64_t size)
+/* The log is written once and seldom read: the page cache would cost a fresh page for each block of it. */
+static void
+open_direct(struct segment *s, struct disk *d, const char *path)
 {
-	char *zeros = xcalloc(1, ZERO_CHUNK);
-	uint64_t at;
+	s->direct = d->open(d, path, O_WRONLY | O_DIRECT);
+}
+
+int
+segment_write(struct segment *s, struct disk *d, const void *p, size_t n, uint64_t off)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)p, .iov_len = n };
+
+	if (s->direct >= 0) {
+		if (disk_write_all(d, s->direct, &iov, 1, off) == 0)
+			return 0;
+		if (errno != EINVAL)
+			return -1;
+		/* The file system wants another alignment, or cannot after all. */
+		segment_end_writing(s, d);
+		iov = (struct iovec){ .iov_base = (void *)(uintptr_t)p, .iov_len = n };
+	}
+	return disk_write_all(d, s->fd, &iov, 1, off);
+}
+
+static int
+fill_zeros(struct segment *s, struct disk *d)
+{
+	char *zeros = xaligned_alloc(LOG_BLOCK, ZERO_CHUNK);
+	uint64_t at, n;
 	int rc = 0;
 
-	for (at = 0; rc == 0 && at < size; at += ZERO_CHUNK) {
-		struct iovec iov = { .iov_base = zeros, .iov_len = ZERO_CHUNK };
-
-		if (size - at < ZERO_CHUNK)
-			iov.iov_len = (size_t)(size - at);
-		rc = disk_write_all(d, fd, &iov, 1, at);
-		if (rc == 0 && (at + ZERO_CHUNK) % ZERO_STEP == 0)
-			rc = d->fdatasync(d, fd);
+	memset(zeros, 0, ZERO_CHUNK);
+	for (at = 0; rc == 0 && at < s->size; at += n) {
+		n = s->size - at < ZERO_CHUNK ? s->size - at : ZERO_CHUNK;
+		rc = segment_write(s, d, zeros, (size_t)n, at);
+		if (rc == 0 && (at + n) % ZERO_STEP == 0)
+			rc = d->fdatasync(d, s->fd);
 	}
 	free(zeros);
 	return rc;
@@ -63,7 +86,9 @@ segment_new(struct disk *d, struct epoch *epoch, uint32_t file, uint64_t size)
 	segment_path(s, "new", path);
 	s->size = size;
 	s->fd = d->open(d, path, O_RDWR | O_CREAT | O_EXCL);
-	if (s->fd >= 0 && d->allocate(d, s->fd, size) == 0 && fill_zeros(d, s->fd, size) == 0)
+	if (s->fd >= 0)
+		open_direct(s, d, path);
+	if (s->fd >= 0 && d->allocate(d, s->fd, size) == 0 && fill_zeros(s, d) == 0)
 		return s;
 	saved = errno;
 	if (s->fd >= 0)
@@ -77,14 +102,11 @@ int
 segment_restamp(struct segment *s, struct disk *d, const struct stamp *stamp)
 {
 	struct segment_head h = { .stamp = *stamp, .size = s->size, .epoch = s->epoch->number };
-	char block[LOG_BLOCK];
-	struct iovec iov;
+	alignas(LOG_BLOCK) char block[LOG_BLOCK];
 
 	for (h.copy = 0; h.copy < 2; h.copy++) {
 		segment_head_put(block, &h);
-		iov.iov_base = block;
-		iov.iov_len = sizeof block;
-		if (disk_write_all(d, s->fd, &iov, 1, h.copy == 0 ? 0 : s->size - LOG_BLOCK) < 0)
+		if (segment_write(s, d, block, sizeof block, h.copy == 0 ? 0 : s->size - LOG_BLOCK) < 0)
 			return -1;
 	}
 	if (d->fdatasync(d, s->fd) < 0)
@@ -125,8 +147,26 @@ segment_open(struct segment *s, struct disk *d)
 }
 
 void
+segment_begin_writing(struct segment *s, struct disk *d)
+{
+	char path[LOG_PATH_MAX];
+
+	segment_path(s, "seg", path);
+	open_direct(s, d, path);
+}
+
+void
+segment_end_writing(struct segment *s, struct disk *d)
+{
+	if (s->direct >= 0)
+		d->close(d, s->direct);
+	s->direct = -1;
+}
+
+void
 segment_close(struct segment *s, struct disk *d)
 {
+	segment_end_writing(s, d);
 	if (s->fd >= 0)
 		d->close(d, s->fd);
 	s->fd = -1;

@@ -35,7 +35,8 @@ struct segment {
 	uint64_t size, end;   /* of the file; where the next batch goes */
 	uint32_t units;       /* in it so far */
 	uint64_t limit;       /* adopted: batches from this number on do not count */
-	int fd;               /* -1: closed */
+	int fd;               /* for reading and syncing; -1: closed */
+	int direct;           /* for writing past the page cache; -1: not while it may still be written, or not supported */
 	unsigned pins;
 	bool broken;          /* a write or sync failed: never written again */
 	bool freeing;         /* cannot be pinned any more */
@@ -56,12 +57,22 @@ int segment_finish(struct segment *s, struct disk *d, const struct stamp *stamp)
 /* A structure for a file that is there; closed. */
 struct segment *segment_found(struct epoch *epoch, uint32_t file);
 
+/* Writes N bytes to OFF, past the page cache where the file system can. All three are multiples of LOG_BLOCK. -1 with
+ * errno. */
+int segment_write(struct segment *s, struct disk *d, const void *p, size_t n, uint64_t off);
+
 /* Writes both heads with STAMP and syncs: what was in it is gone. -1 with errno. */
 int segment_restamp(struct segment *s, struct disk *d, const struct stamp *stamp);
 
 /* Opens the file if it is closed. -1 with errno. */
 int segment_open(struct segment *s, struct disk *d);
 void segment_close(struct segment *s, struct disk *d);
+
+/* A recycled segment will be written again. */
+void segment_begin_writing(struct segment *s, struct disk *d);
+
+/* Nothing will be written to it until it is recycled. */
+void segment_end_writing(struct segment *s, struct disk *d);
 
 /* Unlinks N.seg, durably, then N.idx. -1 with errno. */
 int segment_unlink(struct segment *s, struct disk *d);

@@ -79,6 +79,10 @@ const char *queue_key(const struct queue *q);
 void *queue_user(const struct queue *q); /* one pointer for delivery */
 void queue_set_user(struct queue *q, void *user);
 
+/* While no attempt is near (every next hop is dead) messages that arrive are not kept in memory: they are on disk, and
+ * the memory serves mail that leaves. */
+void queue_set_stalled(struct queue *q, bool stalled);
+
 /* Has it no entry in any state? Such a queue can be forgotten: it is gone then, and comes again with its next entry. */
 bool queue_is_empty(const struct queue *q);
 void queue_drop(struct queue *q);

@@ -210,6 +210,7 @@ struct queue {
 	struct list announce;
 	struct port *port;
 	void *user;
+	bool stalled;         /* no attempt is near: what arrives is not kept in memory */
 	struct list due, held;
 	unsigned due_count, active;
 	struct entry **heap;

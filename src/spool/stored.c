@@ -102,7 +102,7 @@ entry_forget(struct entry *e)
 	message_unref(&m);
 }
 
-/* While the cache is full the newcomer stays on disk only, unless an old one waits in vain. */
+/* While no attempt is near, or the cache is full, the newcomer stays on disk only, unless an old one waits in vain. */
 void
 entry_keep(struct port *p, struct entry *e)
 {
@@ -111,6 +111,10 @@ entry_keep(struct port *p, struct entry *e)
 	uint64_t now = loop_now(p->loop), limit = p->spool->config.cache;
 	struct cached *oldest;
 
+	if (e->queue->stalled) {
+		entry_forget(e);
+		return;
+	}
 	if (!atomic_exchange(&m->cached, true))
 		atomic_fetch_add_explicit(&b->cached, m->memory, memory_order_relaxed);
 	while (atomic_load_explicit(&b->cached, memory_order_relaxed) > limit && !list_empty(&p->cached)) {

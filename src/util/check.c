@@ -42,6 +42,12 @@ xmalloc(size_t size)
 }
 
 void *
+xaligned_alloc(size_t alignment, size_t size)
+{
+	return must(aligned_alloc(alignment, size), size);
+}
+
+void *
 xcalloc(size_t count, size_t size)
 {
 	return must(calloc(count ? count : 1, size ? size : 1), count * size);

@@ -16,6 +16,8 @@ _Noreturn void fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)))
 /* Allocation that never returns NULL: a failing allocation is fatal (DESIGN: budgets come before walls).
  * xcalloc() zeroes; xrealloc() keeps old contents; xstrdup()/xmemdup() copy. Free with free(). */
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
+/* SIZE is a multiple of ALIGNMENT, a power of two. */
+void *xaligned_alloc(size_t alignment, size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *old, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));

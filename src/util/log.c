@@ -4,11 +4,11 @@
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log_record.h"
+#include "util/thread.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -289,22 +289,13 @@ prepare_conds(void)
 static int
 start_writer(struct err *err)
 {
-	sigset_t all, old;
-	int rc;
-
 	prepare_conds();
 	if (lg.ring == NULL)
 		lg.ring = xmalloc(RING_SIZE);
 	lg.stop = lg.idle = lg.writing = false;
 	lg.head = lg.tail = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&lg.thread, NULL, writer, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc != 0) {
-		errno = rc;
-		return err_sys(err, "cannot start the log's writer thread");
-	}
+	if (thread_start(&lg.thread, "log", writer, NULL, err) < 0)
+		return -1;
 	lg.open = true;
 	return 0;
 }

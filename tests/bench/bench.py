@@ -130,6 +130,42 @@ class Bench:
         sys.stdout.flush()
         return medians
 
+    # ---- TLS
+
+    def tls20(self):
+        """kept20 in plain text and under TLS, in turn."""
+        messages = int(40000 * self.a.scale)
+        runs = {"plain": [], "tls": []}
+        for _ in range(self.a.reps):
+            for way in runs:
+                runs[way].append(self.tls_run(way == "tls", messages))
+        medians = {k: {c: statistics.median(r[c] for r in v) for c in v[0]} for k, v in runs.items()}
+        table("tls20: 20 kept sessions, 4096 bytes, next hop in plain text", medians)
+        pairs = [t["e2e/s"] / p["e2e/s"] for t, p in zip(runs["tls"], runs["plain"])]
+        print("tls/plain: %.0f %% (pairs %s)" % (100 * medians["tls"]["e2e/s"] / medians["plain"]["e2e/s"],
+                                                " ".join("%.0f" % (100 * r) for r in pairs)))
+
+    def tls_run(self, tls, messages):
+        target = self.target("tls")
+        options = ["-d", "-s", "20"] + (["-T"] if tls else [])
+        try:
+            target.start()
+            port = target.tls_port if tls else target.port
+            at = self.sink.get("messages")
+            self.load(port, options, 4 * KB, 200)
+            self.drained(at + 200)
+            target.account.settle(3)
+            at, cpu = self.sink.get("messages"), target.account.cpu()
+            result = self.load(port, options, 4 * KB, messages)
+            self.drained(at + messages)
+            wall = (self.sink.get("latest_ns") - result["start_ns"]) / 1e9
+            target.account.settle()
+            return {"in/s": result["per_second"], "e2e/s": messages / wall,
+                    "us/msg": (target.account.cpu() - cpu) / messages * 1e6, "gen": result["cpu_s"] / wall,
+                    "p50 us": result["p50_us"], "p99 us": result["p99_us"]}
+        finally:
+            self.end(target)
+
     # ---- receiving alone
 
     def receive_run(self, kind, messages):
@@ -193,6 +229,11 @@ class Bench:
             rows[kind] = self.idle_run(kind, count, 20000 if kind == "tmail" else 2000)
         table("idle: silent sessions, KiB each, and 20 kept sessions at full speed beside them", rows)
 
+    def idle_tls(self):
+        count = int(10000 * self.a.scale)
+        table("idle-tls: silent sessions under TLS, KiB each, and 20 kept plain sessions at full speed beside them",
+              {"tmail": self.idle_run("tls", count, 20000)})
+
     def idle_run(self, kind, count, messages):
         target = self.target(kind, sessions=count + 100)
         try:
@@ -200,7 +241,8 @@ class Bench:
             self.load(target.port, ["-d", "-s", "20"], KB, 20)  # little: memory it leaves free would be taken first
             target.account.settle(5)
             rss, pss, free = target.account.rss(), target.account.pss(), available()
-            holder = subprocess.Popen([os.path.join(self.a.programs, "bench-idle"), str(target.port), str(count)],
+            where = [str(target.port), str(count)] if kind != "tls" else [str(target.tls_port), str(count), "tls"]
+            holder = subprocess.Popen([os.path.join(self.a.programs, "bench-idle"), *where],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             if not holder.stdout.readline().startswith(b"ready"):
                 raise RuntimeError("the idle sessions were refused")
@@ -299,7 +341,8 @@ def shown(value):
 
 
 SCENARIOS = dict({name: (lambda b, n=name: b.throughput(n)) for name in THROUGHPUT},
-                 receive=Bench.receive, latency=Bench.latency, idle=Bench.idle, million=Bench.million)
+                 receive=Bench.receive, latency=Bench.latency, idle=Bench.idle, million=Bench.million,
+                 tls20=Bench.tls20, **{"idle-tls": Bench.idle_tls})
 __doc__ %= " ".join(SCENARIOS)
 
 

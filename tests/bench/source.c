@@ -3,6 +3,7 @@
  * JSON: what was sent, how long it took, and how long the replies to end-of-data took (microseconds, measured from
  * the moment the last byte was handed to the kernel). */
 #include "bench.h"
+#include "secure.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -14,6 +15,7 @@ enum step { STEP_CONNECT, STEP_GREETING, STEP_EHLO, STEP_MAIL, STEP_RCPT, STEP_D
 struct session {
 	struct session *next_idle;
 	int fd;
+	SSL *ssl; /* NULL: plain */
 	enum step step;
 	long rcpt_left;
 	uint64_t dot_ns;     /* when the end of the message was handed over */
@@ -27,7 +29,7 @@ struct session {
 
 static struct {
 	long port, sessions, messages, size, rate, recipients;
-	bool kept, pipelining;
+	bool kept, pipelining, tls;
 	const char *from, *to;
 } opt = { .sessions = 20, .messages = 1000, .size = 4096, .recipients = 1, .from = "sender@example.com",
 	.to = "rcpt@example.net" };
@@ -40,6 +42,7 @@ static struct {
 	int ep;
 } run;
 
+static SSL_CTX *tls_context;
 static char *body;
 static size_t body_len;
 
@@ -76,12 +79,33 @@ watch(struct session *s, bool out)
 	epoll_ctl(run.ep, EPOLL_CTL_MOD, s->fd, &e);
 }
 
+/* One record of what waits. After EAGAIN the same bytes come again. */
+static ssize_t
+send_record(struct session *s)
+{
+	static char record[16384];
+	size_t n = 0;
+	int rc;
+
+	for (int i = 0; i < 2; i++) {
+		size_t k = s->out[i].iov_len < sizeof record - n ? s->out[i].iov_len : sizeof record - n;
+
+		memcpy(record + n, s->out[i].iov_base, k);
+		n += k;
+	}
+	rc = SSL_write(s->ssl, record, (int)n);
+	if (rc > 0)
+		return rc;
+	errno = SSL_get_error(s->ssl, rc) == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE;
+	return -1;
+}
+
 /* As much as the socket takes; the rest when it is writable again. */
 static void
 flush(struct session *s)
 {
 	while (s->out[0].iov_len + s->out[1].iov_len > 0) {
-		ssize_t n = writev(s->fd, s->out, 2);
+		ssize_t n = s->ssl != NULL ? send_record(s) : writev(s->fd, s->out, 2);
 
 		if (n < 0) {
 			watch(s, errno == EAGAIN);
@@ -121,10 +145,13 @@ connect_session(struct session *s)
 	struct sockaddr_in a = loopback(opt.port);
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = s };
 
-	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	s->fd = socket(AF_INET, opt.tls ? SOCK_STREAM : SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (s->fd < 0 || (connect(s->fd, (struct sockaddr *)&a, sizeof a) < 0 && errno != EINPROGRESS))
 		die("connect");
 	no_delay(s->fd);
+	s->ssl = opt.tls ? secure_connect(tls_context, s->fd) : NULL;
+	if (opt.tls)
+		fcntl(s->fd, F_SETFL, O_NONBLOCK);
 	s->step = STEP_GREETING;
 	s->line_len = 0;
 	s->continued = s->want_out = false;
@@ -137,6 +164,8 @@ connect_session(struct session *s)
 static void
 close_session(struct session *s)
 {
+	SSL_free(s->ssl);
+	s->ssl = NULL;
 	close(s->fd);
 	s->fd = -1;
 	run.open--;
@@ -268,19 +297,33 @@ reply(struct session *s, char code)
 	}
 }
 
-static void
-readable(struct session *s)
+static ssize_t
+receive(struct session *s, char *p, size_t size)
+{
+	int rc;
+
+	if (s->ssl == NULL)
+		return recv(s->fd, p, size, 0);
+	rc = SSL_read(s->ssl, p, (int)size);
+	if (rc <= 0)
+		errno = SSL_get_error(s->ssl, rc) == SSL_ERROR_WANT_READ ? EAGAIN : EPIPE;
+	return rc;
+}
+
+/* False: nothing more is there now. */
+static bool
+read_some(struct session *s)
 {
 	static char in[65536];
-	ssize_t n = recv(s->fd, in, sizeof in, 0);
+	ssize_t n = receive(s, in, sizeof in);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0) {
 		if (s->step != STEP_QUIT)
 			run.lost++;
 		close_session(s);
-		return;
+		return false;
 	}
 	for (ssize_t i = 0; i < n && s->fd >= 0; i++) {
 		if (in[i] == '\n') {
@@ -292,6 +335,15 @@ readable(struct session *s)
 		} else if (s->line_len++ < 4)
 			s->code[s->line_len - 1] = in[i];
 	}
+	return s->ssl != NULL;
+}
+
+/* What TLS holds already is told by no event. */
+static void
+readable(struct session *s)
+{
+	while (read_some(s) && SSL_has_pending(s->ssl))
+		;
 }
 
 static void
@@ -377,6 +429,7 @@ usage(void)
 	    "  -s N  parallel sessions (20)          -m N  messages (1000)\n"
 	    "  -l N  bytes a message (4096)          -n N  recipients a message (1)\n"
 	    "  -d    keep connections between messages\n"
+	    "  -T    TLS from the first byte on\n"
 	    "  -p    pipeline MAIL, RCPT and DATA    -r N  messages a second at most\n"
 	    "  -f A  sender                          -t A  recipient\n");
 	exit(2);
@@ -387,13 +440,14 @@ parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "s:m:l:n:dpr:f:t:")) != -1) {
+	while ((c = getopt(argc, argv, "s:m:l:n:dpTr:f:t:")) != -1) {
 		switch (c) {
 		case 's': opt.sessions = number(optarg, 1); break;
 		case 'm': opt.messages = number(optarg, 1); break;
 		case 'l': opt.size = number(optarg, 1); break;
 		case 'n': opt.recipients = number(optarg, 1); break;
 		case 'd': opt.kept = true; break;
+		case 'T': opt.tls = true; break;
 		case 'p': opt.pipelining = true; break;
 		case 'r': opt.rate = number(optarg, 0); break;
 		case 'f': opt.from = optarg; break;
@@ -415,6 +469,8 @@ main(int argc, char **argv)
 
 	parse_options(argc, argv);
 	prepare_process();
+	if (opt.tls)
+		tls_context = secure_context();
 	make_body();
 	sessions = calloc((size_t)opt.sessions, sizeof *sessions);
 	run.latency_us = calloc((size_t)opt.messages, sizeof *run.latency_us);

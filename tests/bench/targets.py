@@ -150,6 +150,24 @@ domain example.net {{ next_hop = {{ "127.0.0.1:{sink}" }} tls = none }}
         return p.stdout
 
 
+class Secure(Tmail):
+    """With a listener that speaks TLS from the first byte on, at `tls_port`."""
+
+    name = "tmail tls"
+
+    def start(self, extra="", arguments=(), seconds=30):
+        self.tls_port = free_port()
+        pem = os.path.join(self.folder, "tls.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "30", "-subj", "/CN=bench.example", "-keyout", pem + ".part", "-out", pem], check=True,
+                       stderr=subprocess.DEVNULL)
+        with open(pem, "a") as out, open(pem + ".part") as key:
+            out.write(key.read())
+        extra += 'tls { certificate = "%s" }\nlistener tls { address = { "127.0.0.1:%d" } tls = implicit }\n' % (
+            pem, self.tls_port)
+        return super().start(extra, arguments, seconds)
+
+
 class Discard(Tmail):
     name = "tmail --discard"
 
@@ -189,4 +207,4 @@ biff = no
         return wait_greeting(self.port, seconds, self.process)
 
 
-KINDS = {"null": Target, "tmail": Tmail, "discard": Discard, "postfix": Postfix}
+KINDS = {"null": Target, "tmail": Tmail, "discard": Discard, "tls": Secure, "postfix": Postfix}

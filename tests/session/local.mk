@@ -13,6 +13,7 @@ EXTRA_DIST += tests/session/zone.py
 EXTRA_DIST += tests/session/certificates.py
 EXTRA_DIST += tests/session/test_cli_queue.py
 EXTRA_DIST += tests/session/test_cli_status.py
+EXTRA_DIST += tests/session/test_cli_tls.py
 EXTRA_DIST += tests/session/test_configuration.py
 EXTRA_DIST += tests/session/test_crash.py
 EXTRA_DIST += tests/session/test_delivery_bounce.py

@@ -101,14 +101,9 @@ find_blob(const struct message *m)
 static void
 take_chunks(struct message *m, struct buf *out)
 {
-	struct chunk *c, *next;
-
-	for (c = m->first; c != NULL; c = next) {
-		next = c->next;
+	for (const struct chunk *c = m->first; c != NULL; c = c->next)
 		buf_add(out, c->data, c->len);
-		free(c);
-	}
-	m->first = m->last = NULL;
+	message_release(m);
 }
 
 int

@@ -127,7 +127,7 @@ static void
 a_deferred_message_takes_at_most_256_bytes(void **state)
 {
 	char path[SCRATCH_PATH];
-	size_t heap_before, resident_before;
+	size_t heap_before, resident_before, fixed = heap();
 	struct spool_stats s;
 	struct spool *spool;
 	struct loop *loop;
@@ -137,6 +137,7 @@ a_deferred_message_takes_at_most_256_bytes(void **state)
 	(void)state;
 	scratch_new(path);
 	spool = begin(path, &loop);
+	fixed = heap() - fixed; /* what a spool takes when it is empty */
 	for (i = 0; i < 2; i++) /* what batches need once */
 		commit_some(spool);
 	defer_all(spool);
@@ -154,7 +155,7 @@ a_deferred_message_takes_at_most_256_bytes(void **state)
 	loop_free(&loop);
 
 	malloc_trim(0);
-	heap_before = heap();
+	heap_before = heap() + fixed;
 	resident_before = resident();
 	began = clock_ms();
 	spool = begin(path, &loop);
