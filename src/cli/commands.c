@@ -17,6 +17,8 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_queue_release,
 	&cmd_queue_bounce,
 	&cmd_queue_drop,
+	&cmd_message_find,
+	&cmd_message_show,
 	&cmd_help,
 	NULL,
 };
@@ -26,6 +28,10 @@ const struct cli_noun cli_nouns[] = {
 	    "A message waits once for each next hop it has to go to: with recipients behind two next hops it has two "
 	    "entries, each with its own state. An entry is due (an attempt is about to begin), active (an attempt is in "
 	    "progress), deferred (an attempt failed, the next one has its time) or held (an operator said so)." },
+	{ "message", "what happened to messages, delivered and refused ones too",
+	    "History keeps what happened to every message and every refused recipient for as long as the configuration's "
+	    "history says, 7 days unless it says otherwise: when it came, from whom, through which client; what each next "
+	    "hop answered; what operators did. It keeps neither content nor subject. Its order is that of time." },
 	{ 0 },
 };
 

@@ -9,6 +9,7 @@ extern const struct cli_command cmd_status, cmd_help;
 extern const struct cli_command cmd_queue_list, cmd_queue_show, cmd_queue_cat, cmd_queue_count, cmd_queue_shape,
     cmd_queue_why;
 extern const struct cli_command cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_bounce, cmd_queue_drop;
+extern const struct cli_command cmd_message_find, cmd_message_show;
 
 /* What retry, hold, release, bounce and drop do: count, ask, act. */
 enum cli_exit cli_queue_act(struct cli *cli);

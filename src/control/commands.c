@@ -16,6 +16,8 @@ static const struct admin_command *const commands[] = {
 	&queue_release_command,
 	&queue_bounce_command,
 	&queue_drop_command,
+	&message_find_command,
+	&message_show_command,
 };
 
 const struct admin_command *

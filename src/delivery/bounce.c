@@ -2,6 +2,7 @@
 #include "delivery/bounce.h"
 
 #include "delivery/errand.h"
+#include "delivery/errand_history.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "mail/datastream.h"
@@ -72,6 +73,7 @@ dropped(const struct errand *a, enum dsn_action action, unsigned count, const ch
 		return;
 	counter_add(COUNTER_BOUNCES_DROPPED, 1);
 	log_bounce(a, "bounce-dropped", 0, count, reason);
+	errand_history_report(a, HISTORY_UNREPORTED, 0, count, reason);
 }
 
 /* The text of the report; the beginning of the original goes into it. */
@@ -156,5 +158,7 @@ bounce_new(struct errand *a, enum dsn_action action, int64_t now, int64_t retry_
 	report = make(a, &dsn, route->key);
 	counter_add(action == DSN_FAILED ? COUNTER_BOUNCES_SENT : COUNTER_WARNINGS_SENT, 1);
 	log_bounce(a, action == DSN_FAILED ? "bounced" : "delay-warning", report->id, dsn.count, NULL);
+	errand_history_report(a, action == DSN_FAILED ? HISTORY_BOUNCED : HISTORY_WARNED, report->id, dsn.count, NULL);
+	errand_history_made(report, entry_id(a->entry));
 	return report;
 }

@@ -23,6 +23,7 @@ EXTRA_DIST += tests/session/test_delivery_replies.py
 EXTRA_DIST += tests/session/test_delivery_tls.py
 EXTRA_DIST += tests/session/test_faults.py
 EXTRA_DIST += tests/session/test_harness.py
+EXTRA_DIST += tests/session/test_history.py
 EXTRA_DIST += tests/session/test_memory.py
 EXTRA_DIST += tests/session/test_readme.py
 EXTRA_DIST += tests/session/test_smoke.py
