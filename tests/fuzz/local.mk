@@ -82,3 +82,8 @@ fuzz_targets += tests/fuzz/fuzz_record
 tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c $(fuzz_main)
 tests_fuzz_fuzz_record_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_record_LDFLAGS = $(fuzz_ldflags)
+
+fuzz_targets += tests/fuzz/fuzz_history
+tests_fuzz_fuzz_history_SOURCES = tests/fuzz/fuzz_history.c $(fuzz_main)
+tests_fuzz_fuzz_history_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_history_LDFLAGS = $(fuzz_ldflags)

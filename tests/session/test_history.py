@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tmail message find and show: what happened to messages and refused recipients, through restarts, crashes, damage."""
+"""`tmail message find` and `show`: what happened to messages and refused recipients, through restarts, crashes, damage."""
 
 import glob
 import json

@@ -111,3 +111,7 @@ tests_unit_test_spool_threads_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_scratch
 tests_unit_test_scratch_SOURCES = tests/unit/test_scratch.c $(scratch)
 tests_unit_test_scratch_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_history
+tests_unit_test_history_SOURCES = tests/unit/test_history.c $(scratch)
+tests_unit_test_history_LDADD = $(unit_libs)
