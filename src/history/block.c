@@ -95,14 +95,37 @@ history_body_cut(const char *body, size_t n, size_t max)
 	return at;
 }
 
+static void add_key(struct history_keys *k, uint64_t key);
+
+static void
+grow(struct history_keys *k)
+{
+	struct history_keys old = *k;
+	size_t i;
+
+	k->cap = old.cap ? old.cap * 2 : 2048;
+	k->key = xcalloc(k->cap, sizeof *k->key);
+	k->count = 0;
+	for (i = 0; i < old.cap; i++)
+		if (old.key[i] != 0)
+			add_key(k, old.key[i]);
+	free(old.key);
+}
+
+/* Each once: a set in a table that is at most half full, 0 is nothing. */
 static void
 add_key(struct history_keys *k, uint64_t key)
 {
-	if (k->count == k->cap) {
-		k->cap = k->cap ? k->cap * 2 : 1024;
-		k->key = xrealloc(k->key, k->cap * sizeof *k->key);
-	}
-	k->key[k->count++] = key;
+	size_t at;
+
+	if (k->count * 2 >= k->cap)
+		grow(k);
+	key += key == 0;
+	for (at = key & (k->cap - 1); k->key[at] != 0; at = (at + 1) & (k->cap - 1))
+		if (k->key[at] == key)
+			return;
+	k->key[at] = key;
+	k->count++;
 }
 
 static void
@@ -139,26 +162,6 @@ add_keys(struct history_keys *k, const struct history_view *e)
 		}
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void
-unique(struct history_keys *k)
-{
-	size_t i, kept = 0;
-
-	qsort(k->key, k->count, sizeof *k->key, compare);
-	for (i = 0; i < k->count; i++)
-		if (i == 0 || k->key[i] != k->key[kept - 1])
-			k->key[kept++] = k->key[i];
-	k->count = kept;
-}
-
 static size_t
 filter_bytes(size_t keys)
 {
@@ -180,8 +183,8 @@ fill_filter(unsigned char *filter, size_t bytes, const struct history_keys *k)
 	size_t i;
 	unsigned j;
 
-	for (i = 0; i < k->count; i++)
-		for (j = 0; j < PROBES; j++) {
+	for (i = 0; i < k->cap; i++)
+		for (j = 0; k->key[i] != 0 && j < PROBES; j++) {
 			at = probe(k->key[i], j, bytes * 8);
 			filter[at / 8] |= (unsigned char)(1u << at % 8);
 		}
@@ -198,13 +201,14 @@ history_block_put(struct buf *out, const char *body, size_t n, struct history_ke
 
 	check(n > 0 && n <= HISTORY_BODY_MAX);
 	keys->count = 0;
+	if (keys->cap > 0)
+		memset(keys->key, 0, keys->cap * sizeof *keys->key);
 	while (history_body_next(body, n, &at, &e)) {
 		events++;
 		first = e.when < first ? e.when : first;
 		last = e.when > last ? e.when : last;
 		add_keys(keys, &e);
 	}
-	unique(keys);
 	bytes = filter_bytes(keys->count);
 	p = (unsigned char *)buf_reserve(out, HISTORY_BLOCK_HEAD + bytes);
 	memset(p, 0, HISTORY_BLOCK_HEAD + bytes);
@@ -269,6 +273,7 @@ history_block_may_have(const struct history_block *b, const void *filter, uint64
 	uint64_t at;
 	unsigned i;
 
+	key += key == 0;
 	for (i = 0; i < PROBES; i++) {
 		at = probe(key, i, (uint64_t)b->filter * 8);
 		if (!(p[at / 8] & 1u << at % 8))

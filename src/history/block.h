@@ -41,7 +41,8 @@ void history_body_add(struct buf *body, const void *event, size_t n);
 /* A prefix of BODY, as history_body_add() filled it: whole events of at most MAX bytes together. */
 size_t history_body_cut(const char *body, size_t n, size_t max);
 
-/* Appends the block that holds BODY, N bytes of whole events, to OUT. KEYS is scratch space, kept between calls. */
+/* Appends the block that holds BODY, N bytes of whole events, to OUT. KEYS is scratch space, kept between calls, zeroed
+ * at first; free(keys->key) at last. */
 struct history_keys {
 	uint64_t *key;
 	size_t count, cap;
