@@ -3,6 +3,7 @@
 #include "control/commands.h"
 #include "control/scan.h"
 #include "delivery/delivery.h"
+#include "history/history.h"
 #include "util/log.h"
 #include "util/str.h"
 
@@ -22,6 +23,7 @@ static void
 log_change(struct job *job, uint64_t id, const char *key)
 {
 	struct act *a = job->state;
+	struct history_event e;
 	struct log_record r;
 
 	log_begin(&r, LOG_INFO, "admin");
@@ -32,6 +34,12 @@ log_change(struct job *job, uint64_t id, const char *key)
 	log_u64(&r, "uid", job->peer.uid);
 	log_u64(&r, "pid", (uint64_t)job->peer.pid);
 	log_end(&r);
+	history_begin(&e, HISTORY_ADMIN, id);
+	history_str(&e, HISTORY_COMMAND, job->command->name);
+	history_str(&e, HISTORY_ROUTE, key);
+	history_str(&e, HISTORY_REASON, a->reason);
+	history_u64(&e, HISTORY_UID, job->peer.uid);
+	history_end(&e);
 }
 
 /* One line about the whole request, however many messages it meant. */

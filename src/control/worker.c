@@ -4,6 +4,7 @@
 #include "delivery/delivery.h"
 #include "directory/settings.h"
 #include "dns/dns.h"
+#include "history/history.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/task.h"
@@ -39,7 +40,7 @@ struct worker {
 	unsigned listeners;
 	struct delivery *delivery;
 	struct control *control;
-	char *spool_path;
+	char *spool_path, *history_path;
 };
 
 /* A cancelled drain must not hang on a call that is made on the first loop. */
@@ -195,6 +196,7 @@ take_apart(struct worker *w)
 	dns_stop();
 	work_stop();
 	spool_close(&w->spool);
+	history_close();
 	for (i = 0; i < w->loops; i++)
 		loop_free(&w->loop[i]);
 	free(w->listener);
@@ -202,6 +204,7 @@ take_apart(struct worker *w)
 	free(w->loop);
 	free(w->thread);
 	free(w->spool_path);
+	free(w->history_path);
 }
 
 static int
@@ -216,7 +219,9 @@ int
 worker_run(const struct worker_history *history, void *arg)
 {
 	struct worker w = { .config = arg, .settings = ((struct worker_config *)arg)->settings };
-	const char *writable[1];
+	struct history_config history_config = { .keep = w.settings->history, .size = w.settings->history_size,
+		.min_free = w.settings->queue.min_free };
+	const char *writable[2];
 	struct buf path = { 0 };
 	struct err err;
 	sigset_t signals;
@@ -225,11 +230,16 @@ worker_run(const struct worker_history *history, void *arg)
 
 	buf_printf(&path, "%s/spool", w.settings->state);
 	w.spool_path = buf_take(&path);
+	buf_printf(&path, "%s/history", w.settings->state);
+	w.history_path = buf_take(&path);
+	history_config.path = w.history_path;
 	writable[0] = w.spool_path;
+	writable[1] = w.history_path;
 	tzset();
-	if (sandbox_enter(&w.config->account, writable, 1, &err) < 0)
+	if (sandbox_enter(&w.config->account, writable, 2, &err) < 0)
 		return cannot_start(&err);
-	if (log_open(w.config->log_fd, w.settings->log.level, &err) < 0 || assemble(&w, history, &err) < 0)
+	if (log_open(w.config->log_fd, w.settings->log.level, &err) < 0 || history_open(&history_config, &err) < 0 ||
+	    assemble(&w, history, &err) < 0)
 		return cannot_start(&err);
 	/* The supervisor's mask is ours too: SIGTERM waits for sigwait() below. */
 	for (i = 0; i < w.loops; i++)

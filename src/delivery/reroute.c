@@ -3,6 +3,7 @@
  * one route, the entry moves there; to several, the others leave as a message of their own, in the transaction that
  * takes them off this one; to none, they fail (5.4.4) and the sender is told. */
 #include "delivery/errand.h"
+#include "delivery/errand_history.h"
 #include "delivery/routing.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
@@ -52,6 +53,7 @@ log_reroute(const struct errand *a, const char *key, uint64_t other)
 	if (other != 0)
 		log_id(&r, "as", other);
 	log_end(&r);
+	errand_history_rerouted(a, key, other);
 }
 
 /* Content of M to COPY: in memory while the budget has room, else in a blob. */

@@ -15,6 +15,7 @@
 #include "spool/spool.h"
 #include "smtp/identity.h"
 #include "smtp/session.h"
+#include "smtp/session_history.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -271,6 +272,7 @@ lost(struct content *c, const char *reason)
 	log_u64(&r, "size", c->stream.size);
 	log_str(&r, "reason", reason);
 	log_end(&r);
+	session_history_aborted(s, c->stream.size, reason);
 	counter_add(COUNTER_MESSAGES_ABORTED, 1);
 	return -1;
 }

@@ -28,6 +28,7 @@ EXTRA_DIST += tests/session/test_dns_hosts.py
 EXTRA_DIST += tests/session/test_dns_mx.py
 EXTRA_DIST += tests/session/test_faults.py
 EXTRA_DIST += tests/session/test_harness.py
+EXTRA_DIST += tests/session/test_history.py
 EXTRA_DIST += tests/session/test_memory.py
 EXTRA_DIST += tests/session/test_readme.py
 EXTRA_DIST += tests/session/test_routing.py

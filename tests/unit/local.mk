@@ -117,3 +117,7 @@ tests_unit_test_scratch_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_proxyproto
 tests_unit_test_proxyproto_SOURCES = tests/unit/test_proxyproto.c
 tests_unit_test_proxyproto_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_history
+tests_unit_test_history_SOURCES = tests/unit/test_history.c $(scratch)
+tests_unit_test_history_LDADD = $(unit_libs)
