@@ -16,7 +16,7 @@ libtmail_la_SOURCES += \
 	src/util/log.c src/util/log.h \
 	src/util/log_record.c src/util/log_record.h \
 	src/util/map.c src/util/map.h \
-	src/util/option.c src/util/option.h \
+	src/util/option.c src/util/option.h src/util/option_rate.h \
 	src/util/option_docs.c \
 	src/util/option_types.c \
 	src/util/pool.c src/util/pool.h \
