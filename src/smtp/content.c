@@ -222,7 +222,6 @@ give_back(struct content *c)
 	c->piece = NULL;
 }
 
-/* Bytes the client sent together with DATA, without waiting for 354. */
 /* Bytes the client sent together with DATA, without waiting for 354, or with BDAT. */
 static void
 take_waiting(struct content *c)
