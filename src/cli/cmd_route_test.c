@@ -48,6 +48,22 @@ add_hop(struct buf *b, const json_t *h)
 }
 
 static void
+print_source(const json_t *s)
+{
+	const json_t *array = json_object_get(s, "addresses"), *a;
+	struct buf b = { 0 };
+	size_t i;
+
+	if (!json_is_object(s))
+		return;
+	buf_printf(&b, "%s (%s):", field_text(s, "name"), field_text(s, "place"));
+	json_array_foreach(array, i, a)
+		buf_printf(&b, "%s %s", i > 0 ? "," : "", json_string_value(a));
+	print_line("source", buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
 print_route(const json_t *r)
 {
 	const json_t *array = json_object_get(r, "next_hops"), *h;
@@ -68,6 +84,7 @@ print_route(const json_t *r)
 		buf_printf(&b, " (%s)", field_text(r, "balance"));
 	print_line("next hops", buf_str(&b));
 	print_line("tls", field_text(r, "tls"));
+	print_source(json_object_get(r, "source"));
 	buf_fini(&b);
 }
 

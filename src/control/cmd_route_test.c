@@ -58,6 +58,18 @@ hops_to_json(const struct route_query *q, const struct route_settings *r)
 }
 
 static json_t *
+source_to_json(const struct source_settings *source)
+{
+	json_t *o = json_pack("{s:o,s:o,s:[]}", "name", json_peer(source->name), "place", place_to_json(&source->place),
+	    "addresses");
+	unsigned i;
+
+	for (i = 0; i < source->address_count; i++)
+		json_array_append_new(json_object_get(o, "addresses"), json_peer(source->address[i].text));
+	return o;
+}
+
+static json_t *
 explained(const struct route_query *q, const struct route_settings *r, const struct route_settings *taken)
 {
 	struct buf b = { 0 };
@@ -81,6 +93,7 @@ route_to_json(const struct route_query *q, const struct route_settings *r)
 	json_object_set_new(o, "balance", json_string(r->balance == BALANCE_FAILOVER ? "failover" : "round-robin"));
 	json_object_set_new(o, "tls", json_string(tls_name(r->tls)));
 	json_object_set_new(o, "connections", json_integer(r->connections));
+	json_object_set_new(o, "source", r->source != NULL ? source_to_json(r->source) : json_null());
 	return o;
 }
 

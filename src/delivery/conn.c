@@ -120,16 +120,18 @@ broken(struct conn *c, bool hop_failed)
 	struct hop *hop = c->hop;
 	const char *status = c->status;
 	struct err err = c->err;
-	bool retired = hop->retired;
+	bool retired = hop->retired, opening = c->state == CONN_OPENING;
 
 	conn_free(c);
 	if (atomic_load_explicit(&site->delivery->draining, memory_order_relaxed))
 		return;
-	if (hop_failed && !retired) {
+	if (hop_failed || opening)
 		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
+	if (hop_failed && !retired) {
 		hop->error_status = status;
 		site_hop_failed(site, hop, err.text);
-	}
+	} else if (opening && !retired)
+		hop_try_again(hop, site_now(site));
 	site_pump_later(site);
 }
 
@@ -147,7 +149,7 @@ run(void *arg)
 	c->task = task_self();
 	if (c->state == CONN_OPENING) {
 		rc = conn_establish(c);
-		c->blame = rc < 0;
+		c->blame = rc < 0 && !conn_blames_source(c);
 		if (rc == 0) {
 			c->hop->opening--;
 			c->state = CONN_BUSY;

@@ -54,6 +54,7 @@ struct conn {
 	struct errand errand[2];
 	struct errand *feed;  /* the one whose recipients are not all in a transaction yet */
 	struct transaction tx[2]; /* under way, and the one sent ahead */
+	struct source *source; /* of the site: it was made from; NULL: the system chose */
 	char peer[CONN_PEER_TEXT]; /* who is at the other end, for records and logs */
 	struct buf out;    /* commands */
 	struct reply reply;
@@ -81,6 +82,13 @@ int conn_establish(struct conn *c);
 
 /* In its task: c->io is connected to one of the hop's addresses, of which c->peer then tells. -1 with c->err. */
 int conn_reach(struct conn *c, uint64_t deadline);
+
+/* It could not be established: is that perhaps the fault of the address of ours it was made from? True: it is avoided
+ * towards this hop for a while, and there is another to try. */
+bool conn_blames_source(struct conn *c);
+
+/* What the gateway calls itself on it. */
+const char *conn_hostname(const struct conn *c);
 
 /* In its task: transactions until no work is left (0) or the connection is of no use any more (-1). */
 int conn_transact(struct conn *c);

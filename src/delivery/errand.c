@@ -67,7 +67,7 @@ errand_begin(struct errand *a, struct site *site, struct entry *entry)
 	a->site = site;
 	a->entry = entry;
 	a->next = a->open = 0;
-	a->peer = NULL;
+	a->peer = a->source = NULL;
 	a->hop_down = false;
 	a->success = 0;
 	collect_pending(a);
@@ -215,6 +215,8 @@ log_recipient(const struct errand *a, const struct errand_rcpt *rcpt, int64_t no
 	log_id(&r, "msg", entry_id(a->entry));
 	log_str(&r, "to", to->address);
 	log_str(&r, "hop", a->peer);
+	if (a->source != NULL)
+		log_str(&r, "source", a->source);
 	log_str(&r, "reply", rcpt->reply);
 	log_u64(&r, "delay", now > a->loaded.message->received ? (uint64_t)(now - a->loaded.message->received) : 0);
 	log_u64(&r, "attempt", entry_attempts(a->entry) + 1);

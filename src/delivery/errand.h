@@ -40,6 +40,7 @@ struct errand {
 	const char *peer;       /* next hop, for records and logs; borrowed; NULL: none was asked */
 	uint8_t success;        /* enum dsn_action: what is reported of those delivered who asked (NOTIFY=SUCCESS); 0:
 	                         * nothing, the next hop knows DSN and does it */
+	const char *source;     /* the address of ours it went from; borrowed; NULL: the system chose */
 	bool hop_down;          /* no hop could be asked: not counted, what is put off stays due */
 };
 

@@ -305,6 +305,15 @@ hop_probe(struct hop *hop)
 	hop->dead_until = 0;
 }
 
+void
+hop_try_again(struct hop *hop, uint64_t when)
+{
+	if (hop->state != HOP_PROBING)
+		return;
+	hop->state = HOP_DEAD;
+	hop->dead_until = when;
+}
+
 bool
 hop_established(struct hop *hop)
 {

@@ -45,6 +45,8 @@ struct hop {
 	unsigned weight;
 	unsigned tier;
 	unsigned turn;            /* which of its addresses comes first */
+	uint64_t avoid;           /* sources it could not be reached from, bits by place, */
+	uint64_t avoid_until;     /* for so long */
 	bool retired;             /* no longer in struct hops: freed with its last connection */
 	enum hop_state state;
 	bool suspect;             /* silent while work waits: used only when nobody else is there */
@@ -132,6 +134,9 @@ void hop_probe(struct hop *hop);
 bool hop_established(struct hop *hop);
 void hop_replied(struct hop *hop, uint64_t now);
 void hop_transacted(struct hop *hop);
+
+/* A connection could not be made for a reason that is not the hop's: a probe is not over yet. */
+void hop_try_again(struct hop *hop, uint64_t when);
 
 /* The end-of-data reply took US microseconds. */
 void hop_timed(struct hop *hop, uint64_t us);

@@ -14,6 +14,7 @@ libtmail_la_SOURCES += \
 	src/delivery/schedule.c src/delivery/schedule.h \
 	src/delivery/session.c \
 	src/delivery/site.c src/delivery/site.h \
+	src/delivery/source.c src/delivery/source.h \
 	src/delivery/status.c \
 	src/delivery/sweep.c \
 	src/delivery/transaction.c src/delivery/transaction.h \

@@ -148,7 +148,7 @@ learn_offers(struct conn *c)
 static int
 hello(struct conn *c)
 {
-	const char *name = c->site->settings->hostname;
+	const char *name = conn_hostname(c);
 	bool lmtp = c->hop->lmtp;
 
 	if (ask(c, lmtp ? "LHLO" : "EHLO", name) < 0)

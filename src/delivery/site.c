@@ -38,8 +38,10 @@ site_new(struct home *home, struct queue *queue)
 	site->post.fn = on_post;
 	timer_init(&site->timer, on_timer);
 	timer_init(&site->grow, on_grow);
-	if (site->route != NULL)
+	if (site->route != NULL) {
 		hops_init(&site->hops, site->route, &site->settings->queue);
+		sources_init(&site->sources, site->route->source);
+	}
 	site->exchange = exchange_new(site);
 	list_append(&home->sites, &site->link);
 	return site;
@@ -55,6 +57,7 @@ site_free(struct site **site)
 	list_remove(&s->link);
 	exchange_free(&s->exchange);
 	hops_fini(&s->hops);
+	sources_fini(&s->sources);
 	free(s);
 	*site = NULL;
 }

@@ -5,6 +5,7 @@
 #define TMAIL_DELIVERY_SITE_H
 
 #include "delivery/hop.h"
+#include "delivery/source.h"
 #include "net/loop.h"
 #include "util/list.h"
 
@@ -65,6 +66,7 @@ struct site {
 	struct queue *queue;
 	const struct route_settings *route; /* NULL: the configuration has the key no more */
 	struct hops hops;
+	struct sources sources;
 	struct exchange *exchange; /* where the DNS says who the hops are; else NULL */
 	unsigned conns;
 	uint64_t used_at;        /* something was due */

@@ -97,6 +97,7 @@ next_errand(struct conn *c)
 		if (errand_begin(a, c->site, e) < 0)
 			continue;
 		a->peer = c->peer;
+		a->source = c->source != NULL ? c->source->conf->text : NULL;
 		a->success = success_action(c);
 		if (!decided_here(c, a))
 			return a;

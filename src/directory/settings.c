@@ -3,6 +3,7 @@
 #include "directory/settings_client.h"
 #include "directory/settings_dns.h"
 #include "directory/settings_route.h"
+#include "directory/settings_source.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
 #include "util/buf.h"
@@ -181,6 +182,7 @@ check_whole(struct settings *s, const struct option_context *c)
 	settle_listeners(s, c);
 	settle_defaults(s, c);
 	settle_routes(s, c);
+	settings_source_settle(s, c);
 	settings_dns_settle(&s->dns, c);
 	if (s->route_count == 0 && !c->partial)
 		conf_error(c->errors, &nowhere, "no mail would be accepted: a domain is missing, as in %s",

@@ -121,6 +121,24 @@ struct next_hop {
 	bool lmtp;         /* RFC 2033 */
 };
 
+enum { SETTINGS_SOURCES_MAX = 64 }; /* addresses of one source */
+
+struct source_address {
+	struct addr address;   /* port 0 */
+	const char *hostname;  /* said in EHLO; NULL: settings.hostname */
+	const char *text;      /* as written */
+	unsigned weight;       /* 1 unless given */
+};
+
+/* The gateway's own addresses connections are made from. */
+struct source_settings {
+	struct place place;
+	const char *block, *name;
+	struct source_address *address;
+	unsigned address_count;
+	enum balance balance;
+};
+
 /* One list of next hops with its rules: what a `domain` or a `route` leads to. A route without next hops delivers to
  * the mail exchangers of each recipient's domain. The key is what the spool keeps: settings_key(). */
 struct route_settings {
@@ -146,6 +164,8 @@ struct route_settings {
 	enum tls_mode tls;         /* none, optional (default), required, verify */
 	unsigned connections;      /* at most, to each next hop; default 20 */
 	enum recipient_check recipients; /* of a `domain` */
+	const char *source_name;
+	const struct source_settings *source; /* NULL: the system chooses the address */
 };
 
 struct queue_settings {
@@ -213,6 +233,8 @@ struct settings {
 	unsigned relay_from_count;
 	struct client_settings *client;
 	unsigned client_count;
+	struct source_settings *source;
+	unsigned source_count;
 	struct route_settings *route; /* domains and routes in order of the file */
 	unsigned route_count;
 	struct queue_settings queue;

@@ -2,6 +2,7 @@
 /* All words of the configuration, with their prose: the parser, tmail.conf(5) and the sample are made from this. */
 #include "directory/settings.h"
 #include "directory/settings_dns.h"
+#include "directory/settings_source.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
 
@@ -20,6 +21,7 @@ HEAD_FITS(limit_settings);
 HEAD_FITS(admin_settings);
 HEAD_FITS(log_settings);
 HEAD_FITS(route_settings);
+HEAD_FITS(source_settings);
 HEAD_FITS(queue_settings);
 HEAD_FITS(delivery_settings);
 
@@ -230,7 +232,10 @@ static const struct option_word recipient_words[] = {
 	{ .name = "tls", .type = &option_enum, ROUTE(tls), .words = route_tls, .fallback = "optional", \
 	  .help = "Whether mail is delivered over TLS." }, \
 	{ .name = "connections", .type = &option_integer, ROUTE(connections), .min = 1, .max = 1000, .fallback = "20", \
-	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }
+	  .help = "Connections at the same time to each next hop. Fewer are used while it is slow or refuses." }, \
+	{ .name = "source", .type = &option_string, ROUTE(source_name), \
+	  .fallback_help = "the system chooses the address", .example = "name", \
+	  .help = "The source { } whose addresses connections are made from." }
 
 #define NEXT_HOP_HELP \
 	"Host names or numeric addresses, with their port if it is not 25; mx:NAME, the mail exchangers of a domain; " \
@@ -250,7 +255,6 @@ static const struct option domain_options[] = {
 	  .help = "Which recipients exist." },
 	{ .name = "pipeline", .flags = OPTION_LATER },
 	{ .name = "login", .flags = OPTION_LATER },
-	{ .name = "source", .flags = OPTION_LATER },
 	{ 0 },
 };
 
@@ -281,7 +285,6 @@ static const struct option route_options[] = {
 	  .help = "Where this mail goes. " NEXT_HOP_HELP },
 	DELIVERY_OPTIONS,
 	{ .name = "login", .flags = OPTION_LATER },
-	{ .name = "source", .flags = OPTION_LATER },
 	{ 0 },
 };
 
@@ -490,6 +493,10 @@ static const struct option_block root_blocks[] = {
 	  .title = "name",
 	  .help = "Somebody known by network: trusted to relay, as those in relay_from are, with senders and a group of "
 		  "its own." },
+	{ .name = "source", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = settings_source_options, ROOT(source),
+	  .count_offset = offsetof(struct settings, source_count), .size = sizeof(struct source_settings),
+	  .verify = settings_source_verify, .title = "name",
+	  .help = "Addresses of this machine that mail leaves from, for the routes and domains that name it." },
 	{ .name = "limits", .options = limit_options, ROOT(limits),
 	  .help = "Limits on sessions and messages." },
 	{ .name = "queue", .options = queue_options, ROOT(queue), .verify = verify_queue,
@@ -505,7 +512,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "auth", .flags = BLOCK_LATER },
 	{ .name = "policy", .flags = BLOCK_LATER },
 	{ .name = "destination", .flags = BLOCK_LATER },
-	{ .name = "source", .flags = BLOCK_LATER },
 	{ .name = "secret", .flags = BLOCK_LATER },
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },

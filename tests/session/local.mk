@@ -21,6 +21,7 @@ EXTRA_DIST += tests/session/test_delivery_content.py
 EXTRA_DIST += tests/session/test_delivery_hops.py
 EXTRA_DIST += tests/session/test_delivery_lmtp.py
 EXTRA_DIST += tests/session/test_delivery_replies.py
+EXTRA_DIST += tests/session/test_delivery_source.py
 EXTRA_DIST += tests/session/test_delivery_tls.py
 EXTRA_DIST += tests/session/test_dsn.py
 EXTRA_DIST += tests/session/test_dns_hosts.py

@@ -25,7 +25,7 @@ class Delay:
 
 class Message:
     """What arrived: sender, recipients (the accepted ones), data (exact bytes, dots unstuffed), parameters of MAIL,
-    parameters of each RCPT, helo, tls (None or the version), connection (a number), when. Where the hop was asked for a
+    parameters of each RCPT, helo, tls (None or the version), connection (a number), client (its address), when. Where the hop was asked for a
     digest: no data, but the SHA-256 of what stands below our Received field, dots as on the wire."""
 
     def __init__(self, session):
@@ -38,6 +38,7 @@ class Message:
         self.helo = session.helo
         self.tls = session.tls
         self.connection = session.number
+        self.client = session.client
         self.when = time.monotonic()
 
     def header(self, name):
@@ -236,6 +237,7 @@ class HopSession:
         self.hop = hop
         self.socket = sock
         self.number = number
+        self.client = sock.getpeername()[0] if hop.family != socket.AF_UNIX else "unix"
         self.buffer = b""
         self.helo = None
         self.tls = None
