@@ -66,7 +66,7 @@ struct session {
 	struct io io;
 	struct list link; /* among the sessions of its loop */
 	struct server_loop *home;
-	const struct smtp_listener *listener;
+	struct smtp_listener *listener;  /* a reference: its settings are the session's */
 	const struct call *call;  /* the command being carried out, or NULL */
 	struct task *task;        /* serves the session; NULL: it is idle */
 	struct scratch *scratch;  /* NULL while the session waits */
@@ -78,6 +78,7 @@ struct session {
 	char *login;              /* who authenticated; NULL: nobody did. Kept over RSET and EHLO (RFC 4954 4) */
 	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
 	struct addr peer;         /* the client: of the connection, or as a proxy or XCLIENT says */
+	struct buf held;          /* replies held back, see limits { tarpit } */
 	uint32_t errors, commands, messages;
 	uint32_t lingered;        /* octets thrown away in SESSION_LINGER */
 	uint8_t state;            /* enum session_state */
@@ -86,15 +87,16 @@ struct session {
 	bool may_relay;           /* the client is in relay_from or a `client`: its mail is outbound */
 	bool may_xclient;         /* the client may say XCLIENT and XFORWARD */
 	bool counted;             /* among the sessions of its client */
+	bool tarpit;              /* the replies made now are to be held back */
 	bool early;               /* spoke before its turn */
 	bool closing;             /* ends when its replies are sent */
 	bool gone;                /* nothing can be sent or received any more */
 	bool said_quit;
 };
 
-/* Greets FD's client and waits for it. Takes FD. PROXIED: the connection begins with a header of the PROXY protocol
+/* Greets FD's client and waits for it. Takes FD and the reference LISTENER. PROXIED: the connection begins with a header of the PROXY protocol
  * that says who the client is; else the session is counted among those of its client already. */
-void session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer,
+void session_start(struct server_loop *home, struct smtp_listener *listener, int fd, const struct addr *peer,
     bool proxied);
 
 /* On the session's loop, not in its task: no new mail. Ends it if it is idle outside a transaction. */

@@ -6,6 +6,7 @@
 
 #include "util/conf.h"
 #include "util/err.h"
+#include "util/option_rate.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +48,7 @@ enum option_flags {
 	OPTION_EMPTY = 2,     /* the list or string may be empty */
 	OPTION_REQUIRED = 4,  /* has to be written */
 	OPTION_LATER = 8,     /* part of the language, not built yet: only `name` and `help` count */
+	OPTION_RESTART = 64,  /* holds for the life of the process: a reload leaves it as it is. No list */
 };
 
 struct option {
@@ -106,6 +108,15 @@ int option_apply(const struct option_block *root, const struct conf_node *first,
 /* TARGET as a configuration, defaults included. */
 void option_print(const struct option_block *root, const void *target, struct buf *out);
 
+/* All blocks of the type NAME below ROOT in TARGET; one block, described by B. */
+void option_print_blocks(const struct option_block *root, const char *name, const void *target, struct buf *out);
+void option_print_block(const struct option_block *b, const void *block, struct buf *out);
+
+/* Every OPTION_RESTART value of TARGET, which was just read, becomes the one of FROM. KEPT is told of each that
+ * differs: its name with its block, "queue { cache }", and both values as they would be written. */
+void option_keep(const struct option_block *root, void *target, const void *from, struct arena *arena,
+    void (*kept)(const char *name, const char *old, const char *wanted, void *arg), void *arg);
+
 /* The rows, and the kinds of values they use, as lists of an mdoc manual page; the rows as the body of a sample
  * file, every statement commented out. */
 void option_manual(const struct option_block *root, struct buf *out);
@@ -123,11 +134,6 @@ extern const struct option_type option_rate;      /* struct option_rate */
 extern const struct option_type option_byte_rate; /* uint64_t, bytes a second */
 extern const struct option_type option_mode;      /* unsigned, permission bits */
 extern const struct option_type option_enum;      /* an enum, by option.words */
-
-struct option_rate {
-	uint64_t count;
-	uint32_t seconds;
-};
 
 /* "30s", "5min", "2h", "7d", "1w" and "25MB" (KB is 1024 bytes), outside of tables: command lines, next-hop words. */
 int option_parse_duration(const char *text, uint32_t *seconds, struct err *err);
