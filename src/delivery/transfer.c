@@ -60,7 +60,7 @@ decided_here(struct conn *c, struct errand *a)
 	char reason[REASON_TEXT];
 
 	if (entry_bounce_wanted(a->entry)) {
-		errand_settle_all(a, FATE_FAILED, "returned by the administrator", "5.0.0");
+		errand_return_to_sender(a);
 		return true;
 	}
 	if (c->size_max > 0 && m->size > c->size_max) {
@@ -351,6 +351,8 @@ finish(struct conn *c, struct transaction *t)
 	a->open--;
 	c->done++;
 	hop_transacted(c->hop);
+	if (a->open > 0 || c->feed == a)
+		errand_note(a, t->first, t->count);
 	end_if_done(c, a);
 }
 

@@ -9,6 +9,7 @@
 #include "spool/message.h"
 #include "spool/spool.h"
 #include "smtp/content.h"
+#include "smtp/session_history.h"
 #include "smtp/verbs.h"
 
 /* Recipients listed in the log line of a message; their number is always there. */
@@ -61,6 +62,7 @@ accepted(struct session *s, const struct message *m)
 
 	id_text(m->id, id);
 	log_received(s, m);
+	session_history_committed(m);
 	s->messages++;
 	counter_add(COUNTER_MESSAGES_RECEIVED, 1);
 	counter_add(COUNTER_RECIPIENTS_RECEIVED, m->rcpt_count);
@@ -116,6 +118,7 @@ data_commit(struct session *s, const struct content *c)
 	if (s->tx.direction == DIRECTION_OUTBOUND)
 		m->flags |= MESSAGE_OUTBOUND;
 	s->stage = STAGE_MESSAGE;
+	session_history_received(s);
 	rc = spool_commit(session_spool(s), m, &err);
 	if (rc < 0 && m->blob[0] != '\0')
 		spool_blob_drop(session_spool(s), m);

@@ -19,6 +19,7 @@ EXTRA_DIST += tests/session/test_crash.py
 EXTRA_DIST += tests/session/test_delivery_bounce.py
 EXTRA_DIST += tests/session/test_delivery_content.py
 EXTRA_DIST += tests/session/test_delivery_hops.py
+EXTRA_DIST += tests/session/test_delivery_many.py
 EXTRA_DIST += tests/session/test_delivery_lmtp.py
 EXTRA_DIST += tests/session/test_delivery_replies.py
 EXTRA_DIST += tests/session/test_delivery_source.py
@@ -28,6 +29,7 @@ EXTRA_DIST += tests/session/test_dns_hosts.py
 EXTRA_DIST += tests/session/test_dns_mx.py
 EXTRA_DIST += tests/session/test_faults.py
 EXTRA_DIST += tests/session/test_harness.py
+EXTRA_DIST += tests/session/test_history.py
 EXTRA_DIST += tests/session/test_memory.py
 EXTRA_DIST += tests/session/test_readme.py
 EXTRA_DIST += tests/session/test_reload.py
@@ -46,6 +48,7 @@ EXTRA_DIST += tests/session/test_supervisor.py
 EXTRA_DIST += tests/session/test_delivery_verify.py
 EXTRA_DIST += tests/session/test_tls_certificates.py
 EXTRA_DIST += tests/session/test_tls_clients.py
+EXTRA_DIST += tests/session/test_tls_renewal.py
 
 # To be preloaded, also into programs that are not built with sanitizers: so it is not, either.
 check_LTLIBRARIES += tests/session/faultfs.la
