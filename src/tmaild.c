@@ -4,6 +4,7 @@
 #include "control/reload.h"
 #include "control/sandbox.h"
 #include "control/supervisor.h"
+#include "control/watch.h"
 #include "control/worker.h"
 #include "directory/settings.h"
 #include "net/listener.h"
@@ -50,6 +51,7 @@ struct arguments {
 struct gateway {
 	struct worker_config worker;
 	struct reload *reload;
+	struct watch *watch;
 	int original_stderr;
 };
 
@@ -140,20 +142,28 @@ lock_state(const struct settings *s)
 	}
 }
 
+/* The state folder is ours, only those below it the worker's: it cannot lead us astray with links. */
+static void
+make_for_worker(const struct settings *s, const char *name, const struct account *account)
+{
+	const char *path = arena_printf(s->arena, "%s/%s", s->state, name);
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		fatal("cannot make folder %s: %s", path, strerror(errno));
+	if (getuid() == 0 && lchown(path, account->uid, account->gid) < 0)
+		fatal("cannot give %s to account %s: %s", path, account->name, strerror(errno));
+}
+
 static void
 prepare_state(const struct settings *s, const struct account *account)
 {
-	const char *spool = arena_printf(s->arena, "%s/spool", s->state);
 	struct err err;
 
-	/* The folder is ours, only the spool below it the worker's: it cannot lead us astray with links. */
 	if (file_mkdirs(s->state, 0755, &err) < 0)
 		fatal("%s", err.text);
 	lock_state(s);
-	if (mkdir(spool, 0700) < 0 && errno != EEXIST)
-		fatal("cannot make folder %s: %s", spool, strerror(errno));
-	if (getuid() == 0 && lchown(spool, account->uid, account->gid) < 0)
-		fatal("cannot give %s to account %s: %s", spool, account->name, strerror(errno));
+	make_for_worker(s, "spool", account);
+	make_for_worker(s, "history", account);
 }
 
 static int
@@ -204,6 +214,13 @@ on_worker_gone(struct supervisor *s, void *arg)
 {
 	(void)s;
 	reload_lost(((struct gateway *)arg)->reload);
+	watch_again(((struct gateway *)arg)->watch);
+}
+
+static int64_t
+on_tick(struct supervisor *s, void *arg)
+{
+	return watch_tick(((struct gateway *)arg)->watch, s);
 }
 
 static int
@@ -231,6 +248,7 @@ open_all(struct gateway *g, const struct arguments *a)
 		fatal("%s", err.text);
 	w->admin_fd = bind_admin(w->settings);
 	reload_init(g->reload, w, g->original_stderr);
+	g->watch = watch_new(w, g->reload);
 }
 
 int
@@ -240,7 +258,7 @@ main(int argc, char **argv)
 	static struct reload reload;
 	struct gateway g = { .reload = &reload };
 	struct supervisor_config supervisor = { .worker = run_worker, .hangup = on_hangup, .message = on_message,
-		.worker_gone = on_worker_gone, .arg = &g };
+		.worker_gone = on_worker_gone, .tick = on_tick, .arg = &g };
 	struct worker_config *w = &g.worker;
 	struct err err;
 	bool is_worker;
@@ -261,9 +279,11 @@ main(int argc, char **argv)
 	open_all(&g, &a);
 	supervisor.state = xstrdup(w->settings->state);
 	supervisor.loops = w->settings->threads;
+	supervisor.wake_fd = watch_fd(g.watch);
 	status = supervisor_run(&supervisor, &is_worker);
 	if (!is_worker)
 		unlink(w->settings->admin.socket);
+	watch_free(&g.watch);
 	reload_fini(g.reload);
 	sockets_fini(&w->sockets);
 	credentials_fini(&w->credentials);

@@ -5,6 +5,8 @@ libtmail_la_SOURCES += \
 	src/cli/cmd_lockout.c \
 	src/cli/cmd_user_hash.c \
 	src/cli/cmd_help.c \
+	src/cli/cmd_message_find.c \
+	src/cli/cmd_message_show.c \
 	src/cli/cmd_queue_bounce.c \
 	src/cli/cmd_queue_cat.c \
 	src/cli/cmd_queue_count.c \

@@ -21,6 +21,8 @@ static const struct admin_command *const commands[] = {
 	&lockout_list_command,
 	&lockout_clear_command,
 	&route_test_command,
+	&message_find_command,
+	&message_show_command,
 };
 
 const struct admin_command *

@@ -145,7 +145,8 @@ static const struct option tls_options[] = {
 		  "fullchain.pem and privkey.pem, or tls.crt and tls.key; or a pattern of such files and folders, "
 		  "where * and ? stand for anything. A client is shown the certificate of the name it asks for "
 		  "(SNI), wildcards included, else the first one. There may be an RSA and an ECDSA certificate for "
-		  "a name: a client gets the one it can use. Read at start, with the privileges of the supervisor." },
+		  "a name: a client gets the one it can use. Read with the privileges of the supervisor, again when the "
+		  "files change; sessions go on." },
 	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
 	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
 	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },
@@ -511,6 +512,15 @@ static const struct option root_options[] = {
 	  .fallback_help = "nobody", .example = "192.0.2.0/24, \"2001:db8::/32\"",
 	  .help = "Clients whose mail is accepted for every recipient that a domain or a route leads to. All "
 		  "others reach only the recipients of a domain { }." },
+	{ .name = "history", .type = &option_duration, .flags = OPTION_RESTART, .offset = offsetof(struct settings, history), .min = 0,
+	  .max = 3650u * DAY, .fallback = "7d",
+	  .help = "How long tmail message finds what happened to messages and refused recipients: sender, recipients, "
+		  "client, replies; no content, no subject. 0s keeps nothing and removes what there is." },
+	{ .name = "history_size", .type = &option_size, .flags = OPTION_RESTART,
+	  .offset = offsetof(struct settings, history_size), .min = 16 * MB,
+	  .max = TB, .fallback = "2GB",
+	  .help = "How much room history may take in the state folder: the oldest goes first, whatever its age. A "
+		  "message takes some 400 bytes." },
 	{ .name = "timezone", .flags = OPTION_LATER },
 	{ .name = "authserv_id", .flags = OPTION_LATER },
 	{ 0 },
