@@ -5,6 +5,7 @@
 #include "control/sandbox.h"
 #include "control/supervisor.h"
 #include "control/systemd.h"
+#include "control/watch.h"
 #include "control/worker.h"
 #include "directory/settings.h"
 #include "net/listener.h"
@@ -51,6 +52,7 @@ struct arguments {
 struct gateway {
 	struct worker_config worker;
 	struct reload *reload;
+	struct watch *watch;
 	int original_stderr;
 };
 
@@ -207,19 +209,20 @@ on_stopping(struct supervisor *s, void *arg)
 	systemd_stopping();
 }
 
-static int64_t
-on_tick(struct supervisor *s, void *arg)
-{
-	(void)s;
-	(void)arg;
-	return systemd_tick();
-}
-
 static void
 on_worker_gone(struct supervisor *s, void *arg)
 {
 	(void)s;
 	reload_lost(((struct gateway *)arg)->reload);
+	watch_again(((struct gateway *)arg)->watch);
+}
+
+static int64_t
+on_tick(struct supervisor *s, void *arg)
+{
+	int64_t look = watch_tick(((struct gateway *)arg)->watch, s), tell = systemd_tick();
+
+	return look < 0 || (tell >= 0 && tell < look) ? tell : look;
 }
 
 static int
@@ -266,6 +269,7 @@ open_all(struct gateway *g, const struct arguments *a)
 	close_others(&given, &w->sockets);
 	w->admin_fd = bind_admin(w->settings);
 	reload_init(g->reload, w, g->original_stderr);
+	g->watch = watch_new(w, g->reload);
 }
 
 int
@@ -297,9 +301,11 @@ main(int argc, char **argv)
 	open_all(&g, &a);
 	supervisor.state = xstrdup(w->settings->state);
 	supervisor.loops = w->settings->threads;
+	supervisor.wake_fd = watch_fd(g.watch);
 	status = supervisor_run(&supervisor, &is_worker);
 	if (!is_worker)
 		unlink(w->settings->admin.socket);
+	watch_free(&g.watch);
 	reload_fini(g.reload);
 	sockets_fini(&w->sockets);
 	credentials_fini(&w->credentials);
