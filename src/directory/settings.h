@@ -221,6 +221,7 @@ struct log_settings {
 	const char *block, *name;
 	const char *to; /* "stderr" or a file's path */
 	enum log_level level;
+	enum log_format format;
 };
 
 struct settings {
