@@ -140,20 +140,28 @@ lock_state(const struct settings *s)
 	}
 }
 
+/* The state folder is ours, only those below it the worker's: it cannot lead us astray with links. */
+static void
+make_for_worker(const struct settings *s, const char *name, const struct account *account)
+{
+	const char *path = arena_printf(s->arena, "%s/%s", s->state, name);
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		fatal("cannot make folder %s: %s", path, strerror(errno));
+	if (getuid() == 0 && lchown(path, account->uid, account->gid) < 0)
+		fatal("cannot give %s to account %s: %s", path, account->name, strerror(errno));
+}
+
 static void
 prepare_state(const struct settings *s, const struct account *account)
 {
-	const char *spool = arena_printf(s->arena, "%s/spool", s->state);
 	struct err err;
 
-	/* The folder is ours, only the spool below it the worker's: it cannot lead us astray with links. */
 	if (file_mkdirs(s->state, 0755, &err) < 0)
 		fatal("%s", err.text);
 	lock_state(s);
-	if (mkdir(spool, 0700) < 0 && errno != EEXIST)
-		fatal("cannot make folder %s: %s", spool, strerror(errno));
-	if (getuid() == 0 && lchown(spool, account->uid, account->gid) < 0)
-		fatal("cannot give %s to account %s: %s", spool, account->name, strerror(errno));
+	make_for_worker(s, "spool", account);
+	make_for_worker(s, "history", account);
 }
 
 static int

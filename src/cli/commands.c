@@ -21,6 +21,8 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_queue_release,
 	&cmd_queue_bounce,
 	&cmd_queue_drop,
+	&cmd_message_find,
+	&cmd_message_show,
 	&cmd_route_test,
 	&cmd_tls_list,
 	&cmd_help,
@@ -40,6 +42,10 @@ const struct cli_noun cli_nouns[] = {
 	{ "tls", "certificates",
 	    "What the gateway shows to clients that use TLS. Files are named in tls { certificate } of the configuration, "
 	    "and watched: when one is renewed the gateway takes it over by itself." },
+	{ "message", "what happened to messages, delivered and refused ones too",
+	    "History keeps what happened to every message and every refused recipient for as long as the configuration's "
+	    "history says, 7 days unless it says otherwise: when it came, from whom, through which client; what each next "
+	    "hop answered; what operators did. It keeps neither content nor subject. Its order is that of time." },
 	{ 0 },
 };
 

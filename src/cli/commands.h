@@ -10,6 +10,7 @@ extern const struct cli_command cmd_queue_list, cmd_queue_show, cmd_queue_cat, c
     cmd_queue_why;
 extern const struct cli_command cmd_tls_list;
 extern const struct cli_command cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_bounce, cmd_queue_drop;
+extern const struct cli_command cmd_message_find, cmd_message_show;
 
 extern const struct cli_command cmd_route_test;
 

@@ -20,6 +20,8 @@ static const struct admin_command *const commands[] = {
 	&queue_bounce_command,
 	&queue_drop_command,
 	&route_test_command,
+	&message_find_command,
+	&message_show_command,
 };
 
 const struct admin_command *

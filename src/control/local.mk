@@ -16,6 +16,8 @@ libtmail_la_SOURCES += \
 	src/control/worker_apply.c src/control/worker_private.h
 libtmail_la_SOURCES += \
 	src/control/client.c src/control/client.h \
+	src/control/cmd_message_find.c \
+	src/control/cmd_message_show.c \
 	src/control/cmd_queue_act.c \
 	src/control/cmd_queue_cat.c \
 	src/control/cmd_queue_list.c \
@@ -30,4 +32,5 @@ libtmail_la_SOURCES += \
 	src/control/control.c src/control/control.h \
 	src/control/filter.c src/control/filter.h \
 	src/control/job.c src/control/job.h \
-	src/control/scan.c src/control/scan.h
+	src/control/scan.c src/control/scan.h \
+	src/control/trace.c src/control/trace.h

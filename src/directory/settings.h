@@ -245,6 +245,8 @@ struct settings {
 	struct route_settings *route; /* domains and routes in order of the file */
 	unsigned route_count;
 	struct queue_settings queue;
+	uint32_t history;      /* how long it is kept; 0: not at all */
+	uint64_t history_size; /* and how many bytes of it */
 	struct delivery_settings delivery;
 	struct dns_settings dns;
 	struct route_index *index; /* for settings_route() */

@@ -488,6 +488,15 @@ static const struct option root_options[] = {
 	  .fallback_help = "nobody", .example = "192.0.2.0/24, \"2001:db8::/32\"",
 	  .help = "Clients whose mail is accepted for every recipient that a domain or a route leads to. All "
 		  "others reach only the recipients of a domain { }." },
+	{ .name = "history", .type = &option_duration, .flags = OPTION_RESTART, .offset = offsetof(struct settings, history), .min = 0,
+	  .max = 3650u * DAY, .fallback = "7d",
+	  .help = "How long tmail message finds what happened to messages and refused recipients: sender, recipients, "
+		  "client, replies; no content, no subject. 0s keeps nothing and removes what there is." },
+	{ .name = "history_size", .type = &option_size, .flags = OPTION_RESTART,
+	  .offset = offsetof(struct settings, history_size), .min = 16 * MB,
+	  .max = TB, .fallback = "2GB",
+	  .help = "How much room history may take in the state folder: the oldest goes first, whatever its age. A "
+		  "message takes some 400 bytes." },
 	{ .name = "timezone", .flags = OPTION_LATER },
 	{ .name = "authserv_id", .flags = OPTION_LATER },
 	{ 0 },
