@@ -7,6 +7,9 @@
 const struct cli_command *const cli_commands[] = {
 	&cmd_status,
 	&cmd_reload,
+	&cmd_config_check,
+	&cmd_config_show,
+	&cmd_config_diff,
 	&cmd_queue_list,
 	&cmd_queue_show,
 	&cmd_queue_cat,
@@ -30,6 +33,8 @@ const struct cli_command *const cli_commands[] = {
 };
 
 const struct cli_noun cli_nouns[] = {
+	{ "config", "the configuration: the file's, and the one in force",
+	    "A running gateway goes by what it read last: tmail reload has it read its file again." },
 	{ "queue", "mail that was accepted and is not delivered yet",
 	    "A message waits once for each next hop it has to go to: with recipients behind two next hops it has two "
 	    "entries, each with its own state. An entry is due (an attempt is about to begin), active (an attempt is in "

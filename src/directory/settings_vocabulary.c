@@ -237,13 +237,20 @@ static const struct option_word log_levels[] = {
 	{ 0 },
 };
 
+static const struct option_word log_formats[] = {
+	{ "text", LOG_TEXT, false, "A line of key=value a record; values with other than plain characters are quoted." },
+	{ "json", LOG_JSON, false, "A JSON object a line, with the same keys; every value is a string." },
+	{ 0 },
+};
+
 static const struct option log_options[] = {
 	{ .name = "to", .type = &type_log_target, .offset = offsetof(struct log_settings, to), .fallback = "stderr",
 	  .example = "/var/log/tmail.log",
 	  .help = "A file that lines are appended to, or stderr, which is right under systemd and in containers." },
 	{ .name = "level", .type = &option_enum, .offset = offsetof(struct log_settings, level), .words = log_levels,
 	  .fallback = "info", .help = "What is logged." },
-	{ .name = "format", .flags = OPTION_LATER },
+	{ .name = "format", .type = &option_enum, .offset = offsetof(struct log_settings, format), .words = log_formats,
+	  .fallback = "text", .help = "How it is written." },
 	{ 0 },
 };
 
