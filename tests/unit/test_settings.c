@@ -384,12 +384,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"quota x { }",
 		"node x { }",
 		"admin { http = \":80\" }",
-<<<<<<< HEAD
-		"log { format = json }",
-=======
-		"listener x { address = \":1\" auth = required }",
-		"listener x { address = \":1\" sender_match = both }",
->>>>>>> main
 		"listener x { address = \":1\" inbound = y }",
 		"listener x { address = \":1\" outbound = y }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = verify }",
