@@ -4,6 +4,7 @@
 #include "control/reload.h"
 #include "control/sandbox.h"
 #include "control/supervisor.h"
+#include "control/systemd.h"
 #include "control/watch.h"
 #include "control/worker.h"
 #include "directory/settings.h"
@@ -100,6 +101,7 @@ load(const char *path)
 {
 	struct settings *s = NULL;
 	struct buf errors = { 0 };
+	struct err err;
 
 	if (settings_load(&s, path, &errors) < 0) {
 		fputs(buf_str(&errors), stderr);
@@ -107,6 +109,8 @@ load(const char *path)
 		exit(1);
 	}
 	buf_fini(&errors);
+	if (secrets_read(s, &err) < 0)
+		fatal("%s", err.text);
 	return s;
 }
 
@@ -198,12 +202,22 @@ on_message(struct supervisor *s, struct channel_message *m, void *arg)
 {
 	struct gateway *g = arg;
 
-	if (m->kind == CHANNEL_RELOAD)
+	if (m->kind == CHANNEL_READY)
+		systemd_ready();
+	else if (m->kind == CHANNEL_RELOAD)
 		reload_begin(g->reload, s, m->serial);
 	else if (m->kind == CHANNEL_APPLIED || m->kind == CHANNEL_REFUSED)
 		reload_answered(g->reload, s, m);
 	if (m->fd >= 0)
 		close(m->fd);
+}
+
+static void
+on_stopping(struct supervisor *s, void *arg)
+{
+	(void)s;
+	(void)arg;
+	systemd_stopping();
 }
 
 static void
@@ -217,7 +231,9 @@ on_worker_gone(struct supervisor *s, void *arg)
 static int64_t
 on_tick(struct supervisor *s, void *arg)
 {
-	return watch_tick(((struct gateway *)arg)->watch, s);
+	int64_t look = watch_tick(((struct gateway *)arg)->watch, s), tell = systemd_tick();
+
+	return look < 0 || (tell >= 0 && tell < look) ? tell : look;
 }
 
 static int
@@ -226,13 +242,31 @@ run_worker(const struct worker_history *history, void *arg)
 	return worker_run(history, &((struct gateway *)arg)->worker);
 }
 
+/* Of the sockets we were started with, those no listener is for. */
+static void
+close_others(struct sockets *given, const struct sockets *used)
+{
+	char text[ADDR_TEXT];
+	unsigned i;
+
+	for (i = 0; i < given->count; i++) {
+		if (sockets_find(used, &given->place[i].address) != NULL)
+			continue;
+		log_event(LOG_WARN, "systemd", "no listener has the address %s, whose socket was handed over",
+		    addr_text(&given->place[i].address, text));
+		close(given->place[i].fd);
+	}
+	free(given->place);
+}
+
 static void
 open_all(struct gateway *g, const struct arguments *a)
 {
 	struct worker_config *w = &g->worker;
-	const struct sockets none = { 0 };
+	struct sockets given = { 0 };
 	struct err err;
 
+	systemd_sockets(&given);
 	raise_descriptor_limit();
 	prepare_state(w->settings, &w->account);
 	w->path = a->config;
@@ -241,8 +275,9 @@ open_all(struct gateway *g, const struct arguments *a)
 	if ((w->log_fd = log_target_open(w->settings, g->original_stderr, &err)) < 0)
 		fatal("%s", err.text);
 	log_target_redirect(w->settings, w->log_fd, g->original_stderr);
-	if (sockets_bind(&w->sockets, &none, w->settings, BIND_TRIES, &err) < 0)
+	if (sockets_bind(&w->sockets, &given, w->settings, BIND_TRIES, &err) < 0)
 		fatal("%s", err.text);
+	close_others(&given, &w->sockets);
 	w->admin_fd = bind_admin(w->settings);
 	reload_init(g->reload, w, g->original_stderr);
 	g->watch = watch_new(w, g->reload);
@@ -255,12 +290,13 @@ main(int argc, char **argv)
 	static struct reload reload;
 	struct gateway g = { .reload = &reload };
 	struct supervisor_config supervisor = { .worker = run_worker, .hangup = on_hangup, .message = on_message,
-		.worker_gone = on_worker_gone, .tick = on_tick, .arg = &g };
+		.worker_gone = on_worker_gone, .stopping = on_stopping, .tick = on_tick, .arg = &g };
 	struct worker_config *w = &g.worker;
 	struct err err;
 	bool is_worker;
 	int status;
 
+	systemd_init();
 	parse_arguments(&a, argc, argv);
 	w->settings = load(a.config);
 	if (credentials_open(&w->credentials, w->settings, &err) < 0)
