@@ -2,14 +2,17 @@
 libtmail_la_SOURCES += \
 	src/delivery/apply.c \
 	src/delivery/errand.c src/delivery/errand.h \
+	src/delivery/errand_history.c src/delivery/errand_history.h \
 	src/delivery/bounce.c src/delivery/bounce.h \
 	src/delivery/conn.c src/delivery/conn.h \
 	src/delivery/content.c src/delivery/content.h \
 	src/delivery/delivery.c src/delivery/delivery.h \
 	src/delivery/exchange.c src/delivery/exchange.h \
 	src/delivery/hop.c src/delivery/hop.h \
+	src/delivery/login.c src/delivery/login.h \
 	src/delivery/own.c src/delivery/own.h \
 	src/delivery/reach.c \
+	src/delivery/limits.c src/delivery/limits.h \
 	src/delivery/reroute.c \
 	src/delivery/routing.c src/delivery/routing.h \
 	src/delivery/schedule.c src/delivery/schedule.h \

@@ -2,8 +2,10 @@
 /* From the connection to the answer to EHLO, and the reading of replies. */
 #include "delivery/conn.h"
 
+#include "delivery/login.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
+#include "mail/sasl.h"
 #include "net/loop.h"
 #include "net/tls.h"
 #include "util/counters.h"
@@ -62,6 +64,7 @@ conn_flush(struct conn *c, uint64_t timeout)
 	int rc = io_write(&c->io, c->out.data, c->out.len, loop_now(c->loop) + timeout);
 
 	c->out.len = 0;
+	c->asked = true;
 	return rc < 0 ? err_sys(&c->err, "cannot send") : 0;
 }
 
@@ -70,6 +73,12 @@ receive(struct conn *c, uint64_t deadline)
 {
 	ssize_t n;
 
+	/* More is to come without our asking: this next hop writes its replies one by one. If it leaves Nagle's algorithm
+	 * on, the next piece waits for our ACK, which the kernel would delay for 40 ms. It forgets that it was told
+	 * otherwise with each write, so it is told here; a hop that answers in one piece never costs the call. */
+	if (!c->asked)
+		io_quick_ack(&c->io);
+	c->asked = false;
 	do {
 		/* Replies take a round trip: waiting first saves a call that would find nothing. */
 		if (io_wait_readable(&c->io, deadline) < 0)
@@ -142,13 +151,19 @@ learn_offers(struct conn *c)
 	struct ehlo_keyword k;
 
 	c->offers = 0;
+	c->mechanisms = 0;
 	c->size_max = 0;
+	c->limits = (struct hop_limits){ 0 };
+	if (reply_ehlo_find(&c->reply, "LIMITS", &k))
+		limits_learn(&c->limits, k.args, k.args_len);
 	for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (reply_ehlo_find(&c->reply, known[i].name, NULL))
 			c->offers |= known[i].offer;
 	/* "SIZE" alone and "SIZE 0" mean no fixed limit (RFC 1870 section 4). */
 	if (reply_ehlo_find(&c->reply, "SIZE", &k) && str_u64(k.args, k.args_len, UINT64_MAX, &c->size_max) < 0)
 		c->size_max = 0;
+	if (reply_ehlo_find(&c->reply, "AUTH", &k))
+		c->mechanisms = sasl_find_all(k.args, k.args_len);
 }
 
 /* LHLO has no older form (RFC 2033 4.1). */
@@ -160,7 +175,7 @@ hello(struct conn *c)
 
 	if (ask(c, lmtp ? "LHLO" : "EHLO", name) < 0)
 		return -1;
-	c->offers = 0;
+	c->offers = c->mechanisms = 0;
 	if (reply_class(&c->reply) == 2) {
 		learn_offers(c);
 		return 0;
@@ -178,6 +193,7 @@ greet(struct conn *c)
 	struct err *err = &c->err;
 
 	c->in_pos = c->in_len = 0;
+	c->asked = true;
 	if (conn_reach(c, loop_now(c->loop) + conn_connect_timeout(c)) < 0)
 		return -1;
 	counter_add(COUNTER_CONNECTIONS_OPENED, 1);
@@ -275,9 +291,11 @@ conn_establish(struct conn *c)
 	if (greet(c) < 0)
 		return -1;
 	rc = secure(c);
-	if (rc <= 0)
-		return rc;
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return conn_login(c);
 	log_broken_tls(c);
 	io_close(&c->io);
-	return greet(c);
+	return greet(c) < 0 ? -1 : conn_login(c);
 }

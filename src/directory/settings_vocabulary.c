@@ -24,6 +24,9 @@ HEAD_FITS(route_settings);
 HEAD_FITS(source_settings);
 HEAD_FITS(queue_settings);
 HEAD_FITS(delivery_settings);
+HEAD_FITS(auth_settings);
+HEAD_FITS(user_settings);
+HEAD_FITS(secret_settings);
 
 enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
 
@@ -38,6 +41,22 @@ static const struct option_word listener_tls[] = {
 	{ "optional", TLS_OPTIONAL, false, "STARTTLS is offered." },
 	{ "required", TLS_REQUIRED, false, "STARTTLS is offered, and nothing but it allowed before." },
 	{ "implicit", TLS_IMPLICIT, false, "TLS from the first byte on, as on port 465." },
+	{ 0 },
+};
+
+static const struct option_word listener_auth[] = {
+	{ "auto", AUTH_AUTO, false, "required on ports 587 and 465, none on others." },
+	{ "none", AUTH_NONE, false, "They cannot." },
+	{ "optional", AUTH_OPTIONAL, false, "They may." },
+	{ "required", AUTH_REQUIRED, false, "No mail is taken from a client that has not." },
+	{ 0 },
+};
+
+static const struct option_word sender_match_words[] = {
+	{ "none", SENDER_MATCH_NONE, false, "None." },
+	{ "envelope", SENDER_MATCH_ENVELOPE, false, "That of MAIL FROM, else 553 5.7.1." },
+	{ "header", SENDER_MATCH_HEADER, false, "Every address in the field From, else 550 5.7.1 at the end of the message." },
+	{ "both", SENDER_MATCH_BOTH, false, "Both." },
 	{ 0 },
 };
 
@@ -72,13 +91,19 @@ static const struct option listener_options[] = {
 		  "Without the address, as in :25, every address of this machine." },
 	{ .name = "tls", .type = &option_enum, .offset = offsetof(struct listener_settings, tls), .words = listener_tls,
 	  .fallback = "auto", .help = "Whether clients use TLS. All but none need a certificate in tls { }." },
+	{ .name = "auth", .type = &option_enum, .offset = offsetof(struct listener_settings, auth),
+	  .words = listener_auth, .fallback = "auto",
+	  .help = "Whether clients log in, under TLS only. Mail of those who did is taken for every recipient that a "
+		  "domain or a route leads to." },
+	{ .name = "sender_match", .type = &option_enum, .offset = offsetof(struct listener_settings, sender_match),
+	  .words = sender_match_words, .fallback = "both",
+	  .help = "Which senders of a client that has logged in have to belong to its login: see address in user. The "
+		  "null sender belongs to everybody." },
 	{ .name = "client_certificate", .type = &option_enum,
 	  .offset = offsetof(struct listener_settings, client_certificate), .words = client_certificates,
 	  .fallback = "none",
 	  .help = "Whether clients are asked for a certificate of their own. It is verified when its chain leads to "
 		  "an authority of tls { ca }; its name and fingerprint are in the log." },
-	{ .name = "auth", .flags = OPTION_LATER },
-	{ .name = "sender_match", .flags = OPTION_LATER },
 	{ .name = "proxy", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(proxy),
 	  .count_offset = offsetof(struct listener_settings, proxy_count), .fallback_help = "nobody",
 	  .example = "192.0.2.10, 192.0.2.11",
@@ -120,7 +145,8 @@ static const struct option tls_options[] = {
 		  "fullchain.pem and privkey.pem, or tls.crt and tls.key; or a pattern of such files and folders, "
 		  "where * and ? stand for anything. A client is shown the certificate of the name it asks for "
 		  "(SNI), wildcards included, else the first one. There may be an RSA and an ECDSA certificate for "
-		  "a name: a client gets the one it can use. Read at start, with the privileges of the supervisor." },
+		  "a name: a client gets the one it can use. Read with the privileges of the supervisor, again when the "
+		  "files change; sessions go on." },
 	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
 	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
 	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },
@@ -211,13 +237,20 @@ static const struct option_word log_levels[] = {
 	{ 0 },
 };
 
+static const struct option_word log_formats[] = {
+	{ "text", LOG_TEXT, false, "A line of key=value a record; values with other than plain characters are quoted." },
+	{ "json", LOG_JSON, false, "A JSON object a line, with the same keys; every value is a string." },
+	{ 0 },
+};
+
 static const struct option log_options[] = {
 	{ .name = "to", .type = &type_log_target, .offset = offsetof(struct log_settings, to), .fallback = "stderr",
 	  .example = "/var/log/tmail.log",
 	  .help = "A file that lines are appended to, or stderr, which is right under systemd and in containers." },
 	{ .name = "level", .type = &option_enum, .offset = offsetof(struct log_settings, level), .words = log_levels,
 	  .fallback = "info", .help = "What is logged." },
-	{ .name = "format", .flags = OPTION_LATER },
+	{ .name = "format", .type = &option_enum, .offset = offsetof(struct log_settings, format), .words = log_formats,
+	  .fallback = "text", .help = "How it is written." },
 	{ 0 },
 };
 
@@ -258,6 +291,12 @@ static const struct option_word recipient_words[] = {
 	  .fallback_help = "the system chooses the address", .example = "name", \
 	  .help = "The source { } whose addresses connections are made from." }
 
+#define LOGIN_OPTION \
+	{ .name = "login", .type = &option_string, ROUTE(secret_name), .fallback_help = "nobody", .example = "provider", \
+	  .help = "The secret to log in with at these next hops: by SCRAM-SHA-256 where they offer it, else PLAIN or LOGIN. " \
+		  "Passwords are told in clear under TLS alone, or on this machine; to be sure who hears them, use tls = verify. " \
+		  "While the log-in fails, mail waits." }
+
 #define NEXT_HOP_HELP \
 	"Host names or numeric addresses, with their port if it is not 25; mx:NAME, the mail exchangers of a domain; " \
 	"or unix:/path; with lmtp: before it, servers that speak LMTP. In the same quotes may follow backup, for one " \
@@ -275,7 +314,7 @@ static const struct option domain_options[] = {
 	  .fallback = "any",
 	  .help = "Which recipients exist." },
 	{ .name = "pipeline", .flags = OPTION_LATER },
-	{ .name = "login", .flags = OPTION_LATER },
+	LOGIN_OPTION,
 	{ 0 },
 };
 
@@ -305,7 +344,7 @@ static const struct option route_options[] = {
 	  .fallback_help = "the mail exchangers of each recipient's domain", .example = "\"192.0.2.25:25\"",
 	  .help = "Where this mail goes. " NEXT_HOP_HELP },
 	DELIVERY_OPTIONS,
-	{ .name = "login", .flags = OPTION_LATER },
+	LOGIN_OPTION,
 	{ 0 },
 };
 
@@ -480,6 +519,15 @@ static const struct option root_options[] = {
 	  .fallback_help = "nobody", .example = "192.0.2.0/24, \"2001:db8::/32\"",
 	  .help = "Clients whose mail is accepted for every recipient that a domain or a route leads to. All "
 		  "others reach only the recipients of a domain { }." },
+	{ .name = "history", .type = &option_duration, .flags = OPTION_RESTART, .offset = offsetof(struct settings, history), .min = 0,
+	  .max = 3650u * DAY, .fallback = "7d",
+	  .help = "How long tmail message finds what happened to messages and refused recipients: sender, recipients, "
+		  "client, replies; no content, no subject. 0s keeps nothing and removes what there is." },
+	{ .name = "history_size", .type = &option_size, .flags = OPTION_RESTART,
+	  .offset = offsetof(struct settings, history_size), .min = 16 * MB,
+	  .max = TB, .fallback = "2GB",
+	  .help = "How much room history may take in the state folder: the oldest goes first, whatever its age. A "
+		  "message takes some 400 bytes." },
 	{ .name = "timezone", .flags = OPTION_LATER },
 	{ .name = "authserv_id", .flags = OPTION_LATER },
 	{ 0 },
@@ -525,19 +573,25 @@ static const struct option_block root_blocks[] = {
 	{ .name = "delivery", .options = delivery_options, ROOT(delivery),
 	  .help = "How long a next hop is waited for, each wait by itself. The defaults are those of RFC 5321, "
 		  "4.5.3.2." },
+	{ .name = "auth", .options = auth_options, ROOT(auth), .help = "How clients log in. Which ones may or must is said "
+		  "by auth in listener." },
+	{ .name = "user", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = user_options, ROOT(auth_user),
+	  .count_offset = offsetof(struct settings, auth_user_count), .size = sizeof(struct user_settings),
+	  .verify = verify_user, .title = "login", .help = "Somebody who may log in, for auth { source = directory }." },
+	{ .name = "secret", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = secret_options, ROOT(secret),
+	  .count_offset = offsetof(struct settings, secret_count), .size = sizeof(struct secret_settings),
+	  .verify = verify_secret, .title = "provider",
+	  .help = "How we log in at a next hop: a domain or route names it by login." },
 	{ .name = "dns", .options = settings_dns_options, ROOT(dns), .help = "How names are resolved." },
 	{ .name = "admin", .options = admin_options, ROOT(admin), .help = "The socket for administration." },
 	{ .name = "log", .options = log_options, ROOT(log), .help = "The log: one line a decision, key=value." },
 	{ .name = "pipeline", .flags = BLOCK_LATER },
 	{ .name = "filter", .flags = BLOCK_LATER },
-	{ .name = "auth", .flags = BLOCK_LATER },
 	{ .name = "policy", .flags = BLOCK_LATER },
 	{ .name = "destination", .flags = BLOCK_LATER },
-	{ .name = "secret", .flags = BLOCK_LATER },
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },
 	{ .name = "test", .flags = BLOCK_LATER },
-	{ .name = "user", .flags = BLOCK_LATER },
 	{ .name = "group", .flags = BLOCK_LATER },
 	{ .name = "quota", .flags = BLOCK_LATER },
 	{ .name = "node", .flags = BLOCK_LATER },

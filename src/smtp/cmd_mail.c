@@ -5,6 +5,7 @@
 #include "directory/settings.h"
 #include "spool/spool.h"
 #include "smtp/defence.h"
+#include "smtp/sender_match.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
@@ -22,6 +23,8 @@ refused(struct session *s, int code, const char *enhanced, const char *text)
 int
 mail_parse(struct session *s, struct call *call)
 {
+	const unsigned offers = OFFER_SIZE | OFFER_8BITMIME | OFFER_BINARYMIME | OFFER_DSN | OFFER_SMTPUTF8 |
+	    (auth_is_to_be_had(s) ? OFFER_AUTH : 0);
 	struct params_error error;
 	const char *path, *why;
 	size_t n;
@@ -30,17 +33,16 @@ mail_parse(struct session *s, struct call *call)
 	path = command_after(&call->line, "FROM:", &n);
 	if (path == NULL)
 		return refused(s, 501, "5.5.4", "syntax: MAIL FROM:<sender>");
-	used = address_parse_path(path, n, ADDRESS_NULL, &call->path, &why);
+	/* Whether more than ASCII is allowed stands behind the address. */
+	used = address_parse_path(path, n, ADDRESS_NULL | ADDRESS_UTF8, &call->path, &why);
 	if (used < 0)
 		call->path.text = NULL;
-	if (used == ADDRESS_NOT_ASCII)
-		return refused(s, 553, "5.6.7", why);
 	if (used < 0)
 		return refused(s, 501, "5.1.7", why);
-	path += used;
-	n -= (size_t)used;
-	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME | OFFER_BINARYMIME | OFFER_DSN, &call->params.mail, &error) < 0)
+	if (params_parse_mail(path + used, n - (size_t)used, offers, &call->params.mail, &error) < 0)
 		return refused(s, error.code, error.enhanced, error.text);
+	if (call->path.utf8 && !call->params.mail.smtputf8)
+		return refused(s, 553, "5.6.7", "characters outside ASCII need SMTPUTF8");
 	return 0;
 }
 
@@ -52,9 +54,11 @@ may_send(struct session *s, const struct address *sender)
 	char text[ADDRESS_MAX + 1];
 
 	snprintf(text, sizeof text, "%.*s", (int)sender->len, sender->text);
-	if (client == NULL || client_may_send(client, text))
-		return 0;
-	return refused(s, 553, "5.7.1", "that sender is not yours to use");
+	if (client != NULL && !client_may_send(client, text))
+		return refused(s, 553, "5.7.1", "that sender is not yours to use");
+	if (!sender_match_envelope(s, text))
+		return refused(s, 553, "5.7.1", "that sender does not belong to your login");
+	return 0;
 }
 
 static int

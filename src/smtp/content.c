@@ -14,7 +14,9 @@
 #include "spool/message.h"
 #include "spool/spool.h"
 #include "smtp/identity.h"
+#include "smtp/sender_match.h"
 #include "smtp/session.h"
+#include "smtp/session_history.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,6 +88,7 @@ add_received(struct content *c)
 		.tls_cipher = io_tls_cipher(&s->io),
 		.tls_bits = io_tls_bits(&s->io),
 		.id = id,
+		.utf8 = (m->flags & MESSAGE_SMTPUTF8) != 0,
 		.rcpt = m->rcpt_count == 1 ? m->rcpt[0].address : NULL,
 		.when = clock_wall(),
 	};
@@ -192,6 +195,28 @@ judge(struct content *c)
 		refuse(c, COUNTER_MESSAGES_REFUSED_SIZE, 552, "5.3.4", "the message is larger than allowed here");
 }
 
+/* KEPT octets of the message are at P. Some of its body are kept with the header, which knows its end. */
+static void
+keep_header(struct content *c, const char *p, size_t kept)
+{
+	if (c->header_whole || c->no.code != 0)
+		return;
+	buf_add(&c->header, p, kept);
+	c->header_whole = c->stream.header_ended;
+}
+
+static void
+judge_sender(struct content *c)
+{
+	const char *why;
+
+	if (!c->look || c->no.code != 0)
+		return;
+	why = sender_match_header(c->s, c->header.data, c->header.len);
+	if (why != NULL)
+		refuse(c, COUNTER_SENDERS_REFUSED, 550, "5.7.1", why);
+}
+
 /* N octets came to lie at P, as room_for_bytes() said. Returns how many belong to this message. */
 static size_t
 take(struct content *c, char *p, size_t n)
@@ -199,6 +224,8 @@ take(struct content *c, char *p, size_t n)
 	size_t used, kept = datastream_feed(&c->stream, p, n, &used);
 
 	c->octets += used;
+	if (c->look)
+		keep_header(c, p, kept);
 	c->left -= used;
 	if (c->sink == CONTENT_MEMORY)
 		message_filled(c->m, kept);
@@ -206,6 +233,19 @@ take(struct content *c, char *p, size_t n)
 	if (c->sink == CONTENT_BLOB)
 		kept_in_blob(c, kept);
 	return used;
+}
+
+/* Refused, and what follows the message has been taken out of its pieces: whoever goes on sending for an hour does so
+ * at the cost of one small piece. */
+static void
+give_back(struct content *c)
+{
+	if (c->sink != CONTENT_NOWHERE || c->gave_back)
+		return;
+	c->gave_back = true;
+	message_release(c->m);
+	free(c->piece);
+	c->piece = NULL;
 }
 
 /* Bytes the client sent together with DATA, without waiting for 354, or with BDAT. */
@@ -222,6 +262,7 @@ take_waiting(struct content *c)
 		n = n < c->left ? n : (size_t)c->left;
 		memcpy(p, in->data + in->pos, n);
 		in->pos += take(c, p, n);
+		give_back(c);
 	}
 }
 
@@ -261,6 +302,7 @@ lost(struct content *c, const char *reason)
 	log_u64(&r, "size", c->stream.size);
 	log_str(&r, "reason", reason);
 	log_end(&r);
+	session_history_aborted(s, c->stream.size, reason);
 	counter_add(COUNTER_MESSAGES_ABORTED, 1);
 	return -1;
 }
@@ -307,6 +349,7 @@ receive_some(struct content *c)
 	used = take(c, p, (size_t)n);
 	if (used < (size_t)n)
 		input_unread(&s->in, p + used, (size_t)n - used);
+	give_back(c);
 	return 0;
 }
 
@@ -315,6 +358,7 @@ finish(struct content *c)
 {
 	struct err err;
 
+	judge_sender(c);
 	if (c->sink == CONTENT_MEMORY)
 		add_received(c);
 	else if (c->sink == CONTENT_BLOB && spool_blob_end(session_spool(c->s), c->m, &err) < 0)
@@ -329,6 +373,7 @@ begin(struct content *c, struct session *s)
 	const struct datastream_limits stream = { CONTENT_LINE_MAX, limits->header_size, limits->hops };
 
 	*c = (struct content){ .s = s, .m = s->tx.m, .sink = CONTENT_MEMORY, .left = UINT64_MAX };
+	c->look = sender_match_wants_header(s);
 	c->started = loop_now(loop_current());
 	datastream_init(&c->stream, &stream);
 }
@@ -367,6 +412,7 @@ content_receive(struct content *c, struct session *s)
 	else
 		drop_blob(c);
 	free(c->piece);
+	buf_fini(&c->header);
 	return result;
 }
 
@@ -425,5 +471,6 @@ content_free(struct content **content, const char *why)
 	if (!c->stream.ended)
 		drop_blob(c);
 	free(c->piece);
+	buf_fini(&c->header);
 	free(c);
 }

@@ -69,7 +69,7 @@ class NextHop:
 
     def __init__(self, port=0, address="127.0.0.1", tls=None, pipelining=True, listen=True, hostname="hop.example.net",
                  extensions=("SIZE 2147483648", "8BITMIME", "ENHANCEDSTATUSCODES"), quick_ack=True, keep=True,
-                 digest=False, lmtp=False):
+                 digest=False, lmtp=False, nagle=False):
         self.tls = tls  # an ssl.SSLContext of a server: STARTTLS is offered
         self.hostname = hostname
         self.extensions = list(extensions)
@@ -79,7 +79,9 @@ class NextHop:
         self.keep = keep
         self.digest = digest  # of large messages only the SHA-256 is kept
         self.quick_ack = quick_ack
+        self.nagle = nagle  # True: as servers do that never heard of TCP_NODELAY
         self.lmtp = lmtp
+        self.verbs = {}  # more of them: name to function(session, argument)
         self.answers = {}
         self.recipients = {}
         self.ends = {}
@@ -211,7 +213,7 @@ class NextHop:
                 s, _ = self.listener.accept()
             except OSError:
                 return
-            if self.family != socket.AF_UNIX:
+            if self.family != socket.AF_UNIX and not self.nagle:
                 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sockets.add(s)
             self.note(connections=1, open=1)
@@ -308,7 +310,9 @@ class HopSession:
             self.hop.note_command(line)
             verb, _, rest = line.partition(" ")
             handler = getattr(self, "do_" + verb.lower(), None)
-            if handler is None:
+            if verb.upper() in self.hop.verbs:
+                self.hop.verbs[verb.upper()](self, rest)
+            elif handler is None:
                 self.say(None, "500 5.5.1 what?")
             elif handler(rest) is False:
                 return
