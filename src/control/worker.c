@@ -40,6 +40,7 @@ struct worker {
 	struct delivery *delivery;
 	struct control *control;
 	char *spool_path;
+	char *known_path; /* what is known of recipients */
 };
 
 /* A cancelled drain must not hang on a call that is made on the first loop. */
@@ -110,8 +111,10 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 	smtp.spool = delivery.spool = control.spool = w->spool;
 	smtp.loops = delivery.loops = control.loops = w->loop;
 	smtp.loop_count = delivery.loop_count = control.loop_count = w->loops;
-	w->server = smtp_server_new(&smtp);
 	delivery_new(&w->delivery, &delivery);
+	smtp.delivery = w->delivery;
+	smtp.known_recipients = w->known_path;
+	w->server = smtp_server_new(&smtp);
 	control.smtp = w->server;
 	control.tls = w->config->credentials.server;
 	control.delivery = w->delivery;
@@ -202,6 +205,7 @@ take_apart(struct worker *w)
 	free(w->loop);
 	free(w->thread);
 	free(w->spool_path);
+	free(w->known_path);
 }
 
 static int
@@ -225,6 +229,8 @@ worker_run(const struct worker_history *history, void *arg)
 
 	buf_printf(&path, "%s/spool", w.settings->state);
 	w.spool_path = buf_take(&path);
+	buf_printf(&path, "%s/known-recipients", w.spool_path);
+	w.known_path = buf_take(&path);
 	writable[0] = w.spool_path;
 	tzset();
 	if (sandbox_enter(&w.config->account, writable, 1, &err) < 0)

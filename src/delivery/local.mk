@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
 	src/delivery/errand.c src/delivery/errand.h \
+	src/delivery/callout.c src/delivery/callout.h \
 	src/delivery/bounce.c src/delivery/bounce.h \
 	src/delivery/conn.c src/delivery/conn.h \
 	src/delivery/content.c src/delivery/content.h \

@@ -11,6 +11,7 @@
 #include "smtp/clients.h"
 #include "smtp/server_private.h"
 #include "smtp/session.h"
+#include "smtp/verify.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ smtp_server_new(const struct smtp_server_config *config)
 
 	server->config = *config;
 	server->clients = clients_new();
+	server->verify = verify_new(config->known_recipients, config->delivery);
 	server->descriptors = descriptors_for_clients();
 	for (i = 0; i < config->loop_count; i++) {
 		check(loop_index(config->loops[i]) == i);
@@ -102,6 +104,7 @@ smtp_server_free(struct smtp_server **server)
 		pool_free(&srv->home[i]);
 	}
 	clients_free(&srv->clients);
+	verify_free(&srv->verify);
 	free(srv);
 	*server = NULL;
 }

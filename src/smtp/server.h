@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct addr;
+struct delivery;
 struct listener_settings;
 struct loop;
 struct settings;
@@ -17,6 +18,8 @@ struct tls_ctx;
 struct smtp_server_config {
 	const struct settings *settings;
 	struct spool *spool;
+	struct delivery *delivery;   /* for call-outs; NULL: every recipient of a domain is accepted */
+	const char *known_recipients; /* the file of what they learnt; NULL: none */
 	struct tls_ctx *tls; /* NULL: no certificate, STARTTLS is not offered */
 	struct loop **loops;
 	unsigned loop_count;

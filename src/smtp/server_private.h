@@ -12,6 +12,7 @@
 
 struct clients;
 struct scratch;
+struct verify;
 
 /* The server's part on one loop: touched by its thread only, but for the posts. */
 struct server_loop {
@@ -26,6 +27,7 @@ struct server_loop {
 struct smtp_server {
 	struct smtp_server_config config;
 	struct clients *clients;
+	struct verify *verify;
 	int descriptors;      /* a client's descriptor is below this */
 	atomic_uint sessions;
 	atomic_bool draining, aborting;
