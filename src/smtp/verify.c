@@ -193,7 +193,7 @@ backend_of(struct verify *v, const char *key)
 		if (strcmp(list_entry(link, struct backend, link)->key, key) == 0)
 			return list_entry(link, struct backend, link);
 	b = xcalloc(1, sizeof *b + strlen(key) + 1);
-	strcpy(b->key, key);
+	memcpy(b->key, key, strlen(key) + 1);
 	map_add(&v->backends, &b->link, hash);
 	return b;
 }
