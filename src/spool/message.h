@@ -27,6 +27,7 @@ enum message_flag {
 	MESSAGE_OUTBOUND = 1 << 2, /* direction; else inbound */
 	MESSAGE_BOUNCE = 1 << 3,   /* made here: a report or a warning */
 	MESSAGE_SMTPUTF8 = 1 << 4,
+	MESSAGE_BINARYMIME = 1 << 5, /* BODY=BINARYMIME was given: what looks like lines may be none */
 };
 
 struct recipient {
@@ -59,6 +60,7 @@ struct message {
 	struct recipient *rcpt;
 	uint32_t rcpt_count;
 	const char **group;    /* next-hop keys, opaque to the spool */
+	uint32_t *group_hash;  /* of those message_group() added: mail by MX has a key for every domain */
 	uint32_t group_count;
 	uint64_t size;         /* bytes of content */
 	struct chunk *first, *last; /* the content; NULL while it is only on disk or in a blob */

@@ -57,6 +57,11 @@ tests_fuzz_fuzz_command_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
 EXTRA_DIST += tests/fuzz/fuzz_command.dict
 
+fuzz_targets += tests/fuzz/fuzz_bdat
+tests_fuzz_fuzz_bdat_SOURCES = tests/fuzz/fuzz_bdat.c $(fuzz_main)
+tests_fuzz_fuzz_bdat_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_bdat_LDFLAGS = $(fuzz_ldflags)
+
 fuzz_targets += tests/fuzz/fuzz_dsn
 tests_fuzz_fuzz_dsn_SOURCES = tests/fuzz/fuzz_dsn.c $(fuzz_main)
 tests_fuzz_fuzz_dsn_LDADD = $(fuzz_libs)
@@ -87,3 +92,8 @@ fuzz_targets += tests/fuzz/fuzz_proxyproto
 tests_fuzz_fuzz_proxyproto_SOURCES = tests/fuzz/fuzz_proxyproto.c $(fuzz_main)
 tests_fuzz_fuzz_proxyproto_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_proxyproto_LDFLAGS = $(fuzz_ldflags)
+
+fuzz_targets += tests/fuzz/fuzz_dns
+tests_fuzz_fuzz_dns_SOURCES = tests/fuzz/fuzz_dns.c $(fuzz_main)
+tests_fuzz_fuzz_dns_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_dns_LDFLAGS = $(fuzz_ldflags)

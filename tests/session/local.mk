@@ -33,6 +33,7 @@ EXTRA_DIST += tests/session/test_readme.py
 EXTRA_DIST += tests/session/test_routing.py
 EXTRA_DIST += tests/session/test_recipients.py
 EXTRA_DIST += tests/session/test_smoke.py
+EXTRA_DIST += tests/session/test_smtp_bdat.py
 EXTRA_DIST += tests/session/test_smtp_clients.py
 EXTRA_DIST += tests/session/test_smtp_content.py
 EXTRA_DIST += tests/session/test_smtp_dialogue.py
