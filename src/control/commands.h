@@ -6,7 +6,7 @@
 #include "control/job.h"
 #include "spool/spool.h"
 
-extern const struct admin_command status_command;
+extern const struct admin_command status_command, reload_command;
 extern const struct admin_command route_test_command;
 extern const struct admin_command tls_list_command;
 extern const struct admin_command queue_list_command, queue_count_command;

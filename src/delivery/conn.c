@@ -2,6 +2,7 @@
 #include "delivery/conn.h"
 
 #include "delivery/site.h"
+#include "directory/settings.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "util/check.h"
@@ -19,12 +20,12 @@ conn_new(struct site *site, struct hop *hop)
 	c->hop = hop;
 	c->loop = site->home->loop;
 	c->state = CONN_OPENING;
-	site->conns++;
 	io_init(&c->io, -1);
 	if (hop->conns++ == 0)
 		hop->progress_at = site_now(site);
 	hop->opening++;
 	list_append(&hop->busy, &c->link);
+	site->conns++;
 	atomic_fetch_add(&site->delivery->active, 1);
 	counter_add(COUNTER_CONNECTIONS_OPEN, 1);
 	return c;
@@ -60,7 +61,10 @@ conn_free(struct conn *c)
 	buf_fini(&c->out);
 	counter_sub(COUNTER_CONNECTIONS_OPEN, 1);
 	atomic_fetch_sub(&c->site->delivery->active, 1);
-	c->site->conns--;
+	if (--c->site->conns == 0 && c->site->retired)
+		site_pump_later(c->site);
+	if (c->settings != NULL)
+		settings_unref(&c->settings);
 	free(c);
 }
 
@@ -110,6 +114,8 @@ go_idle(struct conn *c)
 	list_remove(&c->link);
 	list_prepend(&c->hop->idle, &c->link);
 	c->idle_until = site_now(c->site) + conn_idle_timeout(c);
+	if (c->settings != NULL)
+		settings_unref(&c->settings);
 	io_idle(&c->io, on_idle, c->idle_until);
 }
 
@@ -123,7 +129,7 @@ broken(struct conn *c, bool hop_failed)
 	bool retired = hop->retired, opening = c->state == CONN_OPENING;
 
 	conn_free(c);
-	if (atomic_load_explicit(&site->delivery->draining, memory_order_relaxed))
+	if (site_is_ending(site))
 		return;
 	if (hop_failed || opening)
 		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
@@ -142,11 +148,12 @@ run(void *arg)
 	struct delivery *d = c->site->delivery;
 	int rc = 0;
 
-	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && atomic_load(&d->draining))) {
+	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && site_is_ending(c->site))) {
 		conn_free(c);
 		return;
 	}
 	c->task = task_self();
+	c->settings = settings_ref(c->site->settings);
 	if (c->state == CONN_OPENING) {
 		rc = conn_establish(c);
 		c->blame = rc < 0 && !conn_blames_source(c);
@@ -161,7 +168,7 @@ run(void *arg)
 	c->task = NULL;
 	if (rc < 0)
 		broken(c, c->blame);
-	else if (c->closing || c->hop->retired || atomic_load(&d->draining))
+	else if (c->closing || c->hop->retired || site_is_ending(c->site))
 		say_quit(c);
 	else
 		go_idle(c);

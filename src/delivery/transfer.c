@@ -29,7 +29,7 @@ enum {
 static bool
 draining(const struct conn *c)
 {
-	return atomic_load_explicit(&c->site->delivery->draining, memory_order_relaxed);
+	return site_is_ending(c->site);
 }
 
 static bool
