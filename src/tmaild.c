@@ -4,6 +4,7 @@
 #include "control/reload.h"
 #include "control/sandbox.h"
 #include "control/supervisor.h"
+#include "control/watch.h"
 #include "control/worker.h"
 #include "directory/settings.h"
 #include "net/listener.h"
@@ -50,6 +51,7 @@ struct arguments {
 struct gateway {
 	struct worker_config worker;
 	struct reload *reload;
+	struct watch *watch;
 	int original_stderr;
 };
 
@@ -201,6 +203,13 @@ on_worker_gone(struct supervisor *s, void *arg)
 {
 	(void)s;
 	reload_lost(((struct gateway *)arg)->reload);
+	watch_again(((struct gateway *)arg)->watch);
+}
+
+static int64_t
+on_tick(struct supervisor *s, void *arg)
+{
+	return watch_tick(((struct gateway *)arg)->watch, s);
 }
 
 static int
@@ -228,6 +237,7 @@ open_all(struct gateway *g, const struct arguments *a)
 		fatal("%s", err.text);
 	w->admin_fd = bind_admin(w->settings);
 	reload_init(g->reload, w, g->original_stderr);
+	g->watch = watch_new(w, g->reload);
 }
 
 int
@@ -237,7 +247,7 @@ main(int argc, char **argv)
 	static struct reload reload;
 	struct gateway g = { .reload = &reload };
 	struct supervisor_config supervisor = { .worker = run_worker, .hangup = on_hangup, .message = on_message,
-		.worker_gone = on_worker_gone, .arg = &g };
+		.worker_gone = on_worker_gone, .tick = on_tick, .arg = &g };
 	struct worker_config *w = &g.worker;
 	struct err err;
 	bool is_worker;
@@ -258,9 +268,11 @@ main(int argc, char **argv)
 	open_all(&g, &a);
 	supervisor.state = xstrdup(w->settings->state);
 	supervisor.loops = w->settings->threads;
+	supervisor.wake_fd = watch_fd(g.watch);
 	status = supervisor_run(&supervisor, &is_worker);
 	if (!is_worker)
 		unlink(w->settings->admin.socket);
+	watch_free(&g.watch);
 	reload_fini(g.reload);
 	sockets_fini(&w->sockets);
 	credentials_fini(&w->credentials);

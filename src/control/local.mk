@@ -10,6 +10,7 @@ libtmail_la_SOURCES += \
 	src/control/sandbox.c src/control/sandbox.h \
 	src/control/sockets.c src/control/sockets.h \
 	src/control/supervisor.c src/control/supervisor.h \
+	src/control/watch.c src/control/watch.h \
 	src/control/worker.c src/control/worker.h \
 	src/control/worker_apply.c src/control/worker_private.h
 libtmail_la_SOURCES += \

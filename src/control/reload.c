@@ -233,6 +233,12 @@ reload_begin(struct reload *r, struct supervisor *s, uint32_t asker)
 }
 
 bool
+reload_busy(const struct reload *r)
+{
+	return r->serial != 0;
+}
+
+bool
 reload_keys(struct reload *r, struct supervisor *s, struct keyring *ring)
 {
 	int channel = supervisor_channel(s);

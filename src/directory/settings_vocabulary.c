@@ -120,7 +120,8 @@ static const struct option tls_options[] = {
 		  "fullchain.pem and privkey.pem, or tls.crt and tls.key; or a pattern of such files and folders, "
 		  "where * and ? stand for anything. A client is shown the certificate of the name it asks for "
 		  "(SNI), wildcards included, else the first one. There may be an RSA and an ECDSA certificate for "
-		  "a name: a client gets the one it can use. Read at start, with the privileges of the supervisor." },
+		  "a name: a client gets the one it can use. Read with the privileges of the supervisor, again when the "
+		  "files change; sessions go on." },
 	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
 	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
 	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },

@@ -45,6 +45,7 @@ EXTRA_DIST += tests/session/test_supervisor.py
 EXTRA_DIST += tests/session/test_delivery_verify.py
 EXTRA_DIST += tests/session/test_tls_certificates.py
 EXTRA_DIST += tests/session/test_tls_clients.py
+EXTRA_DIST += tests/session/test_tls_renewal.py
 
 # To be preloaded, also into programs that are not built with sanitizers: so it is not, either.
 check_LTLIBRARIES += tests/session/faultfs.la
