@@ -8,7 +8,7 @@
 set -u
 export LC_ALL=C
 
-order='util net dns mail mailauth directory policy spool filter milter delivery smtp control cli'
+order='util net dns mail mailauth directory policy history spool filter milter delivery smtp control cli'
 
 # A header that is none of the system's, as a prefix, and the folders that may include it. "-" is nobody.
 library='
@@ -32,7 +32,7 @@ seccomp.h control
 
 # The headers of C, POSIX and Linux, and the hooks of the tools that watch memory.
 system='aio|arpa/.*|assert|complex|cpuid|ctype|dirent|dlfcn|elf|endian|err|errno|execinfo|fcntl|fenv|float|fnmatch|ftw|
-getopt|glob|grp|ifaddrs|immintrin|emmintrin|nmmintrin|inttypes|langinfo|libgen|limits|linux/.*|locale|malloc|math|mntent|mqueue|
+getopt|glob|grp|immintrin|emmintrin|nmmintrin|inttypes|langinfo|libgen|limits|linux/.*|locale|malloc|math|mntent|mqueue|
 net/.*|netinet/.*|nl_types|poll|pthread|pwd|regex|sanitizer/.*|sched|search|semaphore|setjmp|signal|spawn|stdalign|
 stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|sys/.*|syslog|termios|threads|time|
 ucontext|unistd|valgrind/.*|wchar|wctype|x86intrin'

@@ -6,6 +6,7 @@
 static const struct admin_command *const commands[] = {
 	&status_command,
 	&reload_command,
+	&config_show_command,
 	&tls_list_command,
 	&queue_list_command,
 	&queue_count_command,
@@ -19,6 +20,8 @@ static const struct admin_command *const commands[] = {
 	&queue_bounce_command,
 	&queue_drop_command,
 	&route_test_command,
+	&message_find_command,
+	&message_show_command,
 };
 
 const struct admin_command *

@@ -6,7 +6,7 @@
 #include "control/job.h"
 #include "spool/spool.h"
 
-extern const struct admin_command status_command, reload_command;
+extern const struct admin_command status_command, reload_command, config_show_command;
 extern const struct admin_command route_test_command;
 extern const struct admin_command tls_list_command;
 extern const struct admin_command queue_list_command, queue_count_command;
@@ -15,6 +15,8 @@ extern const struct admin_command queue_show_command, queue_why_command;
 extern const struct admin_command queue_cat_command;
 extern const struct admin_command queue_retry_command, queue_hold_command, queue_release_command,
     queue_bounce_command, queue_drop_command;
+
+extern const struct admin_command message_find_command, message_show_command;
 
 /* What list, show and why say about an entry: a new object. */
 json_t *entry_to_json(const struct entry_info *e);

@@ -42,7 +42,7 @@ struct worker {
 	int channel;
 	struct incoming incoming;
 	struct channel_message message;
-	char *spool_path;
+	char *spool_path, *history_path;
 	char *known_path; /* what is known of recipients */
 };
 

@@ -4,6 +4,7 @@
 #define TMAIL_DELIVERY_CONN_H
 
 #include "delivery/errand.h"
+#include "delivery/limits.h"
 #include "delivery/hop.h"
 #include "delivery/transaction.h"
 #include "mail/reply.h"
@@ -43,6 +44,7 @@ struct conn {
 	enum conn_state state;
 	unsigned offers;   /* enum hop_offer */
 	uint64_t size_max; /* RFC 1870; 0: no limit known */
+	struct hop_limits limits;
 	uint64_t idle_until;
 	uint64_t deadline; /* of everything, where the connection is for a call-out; 0: none */
 	bool woken;        /* an entry is meant for it: counted in site->woken */
@@ -51,12 +53,14 @@ struct conn {
 	bool stuck;        /* the next hop waits for a message that will not come: closed without QUIT */
 	bool own_fault;    /* it broke for a reason of ours */
 	bool blame;        /* it broke by the hop's fault: see site_hop_failed() */
+	unsigned begun;    /* transactions: MAIL was sent, or is about to be */
 	unsigned done;     /* transactions that ended orderly */
 	struct err err;    /* why the connection broke */
 	const char *status; /* RFC 3463, a literal, where that says more than that the hop cannot be reached; or NULL */
 	struct errand errand[2];
 	struct errand *feed;  /* the one whose recipients are not all in a transaction yet */
 	struct transaction tx[2]; /* under way, and the one sent ahead */
+	bool asked;        /* something was sent since the last bytes came */
 	struct source *source; /* of the site: it was made from; NULL: the system chose */
 	char peer[CONN_PEER_TEXT]; /* who is at the other end, for records and logs */
 	struct buf out;    /* commands */

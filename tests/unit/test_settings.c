@@ -387,7 +387,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"quota x { }",
 		"node x { }",
 		"admin { http = \":80\" }",
-		"log { format = json }",
 		"listener x { address = \":1\" auth = required }",
 		"listener x { address = \":1\" sender_match = both }",
 		"listener x { address = \":1\" inbound = y }",
