@@ -21,6 +21,9 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_queue_release,
 	&cmd_queue_bounce,
 	&cmd_queue_drop,
+	&cmd_user_hash,
+	&cmd_lockout_list,
+	&cmd_lockout_clear,
 	&cmd_message_find,
 	&cmd_message_show,
 	&cmd_route_test,
@@ -36,6 +39,10 @@ const struct cli_noun cli_nouns[] = {
 	    "A message waits once for each next hop it has to go to: with recipients behind two next hops it has two "
 	    "entries, each with its own state. An entry is due (an attempt is about to begin), active (an attempt is in "
 	    "progress), deferred (an attempt failed, the next one has its time) or held (an operator said so)." },
+	{ "user", "those who may log in",
+	    "Users stand in the configuration, in user blocks; see tmail.conf(5)." },
+	{ "lockout", "addresses and logins that failed to log in too often",
+	    "The rule is auth { lockout } in tmail.conf(5). Counts are kept in memory: a restart forgets them." },
 	{ "route", "where mail goes, and by which rule",
 	    "A recipient takes one route: that of the domain or route block of the configuration that matches it most "
 	    "exactly. tmail.conf(5) has the order." },

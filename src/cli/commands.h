@@ -12,6 +12,7 @@ extern const struct cli_command cmd_tls_list;
 extern const struct cli_command cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_bounce, cmd_queue_drop;
 extern const struct cli_command cmd_message_find, cmd_message_show;
 
+extern const struct cli_command cmd_user_hash, cmd_lockout_list, cmd_lockout_clear;
 extern const struct cli_command cmd_route_test;
 
 /* What retry, hold, release, bounce and drop do: count, ask, act. */

@@ -19,6 +19,8 @@ static const struct admin_command *const commands[] = {
 	&queue_release_command,
 	&queue_bounce_command,
 	&queue_drop_command,
+	&lockout_list_command,
+	&lockout_clear_command,
 	&route_test_command,
 	&message_find_command,
 	&message_show_command,

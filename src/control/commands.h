@@ -16,6 +16,7 @@ extern const struct admin_command queue_cat_command;
 extern const struct admin_command queue_retry_command, queue_hold_command, queue_release_command,
     queue_bounce_command, queue_drop_command;
 
+extern const struct admin_command lockout_list_command, lockout_clear_command;
 extern const struct admin_command message_find_command, message_show_command;
 
 /* What list, show and why say about an entry: a new object. */

@@ -10,7 +10,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct auth_home;
 struct clients;
+struct lockout;
 struct scratch;
 struct verify;
 
@@ -21,6 +23,7 @@ struct server_loop {
 	struct list sessions;
 	struct scratch *pool; /* buffers nobody uses */
 	unsigned pooled;
+	struct auth_home *auth; /* NULL until somebody logs in */
 	struct post drain, abort;
 };
 
@@ -28,6 +31,7 @@ struct smtp_server {
 	struct smtp_server_config config;
 	struct clients *clients;
 	struct verify *verify;
+	struct lockout *lockout;
 	int descriptors;      /* a client's descriptor is below this */
 	atomic_uint sessions;
 	atomic_bool draining, aborting;
