@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "delivery/delivery.h"
 
+#include "delivery/limit.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "net/loop.h"
@@ -67,6 +68,7 @@ delivery_new(struct delivery **out, const struct delivery_config *config)
 	d->spool = config->spool;
 	d->tls = config->tls;
 	d->tls_verify = config->tls_verify;
+	d->limits = limits_new();
 	d->count = config->loop_count;
 	d->home = xcalloc(d->count, sizeof(*d->home));
 	for (unsigned i = 0; i < d->count; i++) {
@@ -96,6 +98,7 @@ delivery_free(struct delivery **delivery)
 
 			site_free(&site);
 		}
+	limits_free(&d->limits);
 	free(d->home);
 	free(d);
 	*delivery = NULL;

@@ -266,7 +266,7 @@ hop_room(const struct hop *hop, uint64_t now)
 {
 	unsigned allowed = hop->limit / 1000;
 
-	if (!is_alive(hop) || hop->conns >= allowed || (hop->conns > 0 && hop->calm_until > now))
+	if (!is_alive(hop) || hop->conns >= allowed || hop->full_until > now || (hop->conns > 0 && hop->calm_until > now))
 		return 0;
 	return allowed - hop->conns;
 }

@@ -45,6 +45,7 @@ struct hop {
 	unsigned weight;
 	unsigned tier;
 	unsigned turn;            /* which of its addresses comes first */
+	uint64_t full_until;      /* its destination takes no other connection before */
 	uint64_t avoid;           /* sources it could not be reached from, bits by place, */
 	uint64_t avoid_until;     /* for so long */
 	bool retired;             /* no longer in struct hops: freed with its last connection */

@@ -7,6 +7,7 @@ libtmail_la_SOURCES += \
 	src/delivery/delivery.c src/delivery/delivery.h \
 	src/delivery/exchange.c src/delivery/exchange.h \
 	src/delivery/hop.c src/delivery/hop.h \
+	src/delivery/limit.c src/delivery/limit.h \
 	src/delivery/own.c src/delivery/own.h \
 	src/delivery/reach.c \
 	src/delivery/reroute.c \

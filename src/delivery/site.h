@@ -16,6 +16,7 @@
 struct conn;
 struct delivery;
 struct entry;
+struct limits;
 struct queue;
 struct route_settings;
 struct settings;
@@ -42,6 +43,7 @@ struct delivery {
 	const struct settings *settings;
 	struct spool *spool;
 	struct tls_ctx *tls, *tls_verify;
+	struct limits *limits;
 	struct home *home;
 	unsigned count;
 	atomic_uint active;   /* connections and other tasks */
@@ -78,6 +80,7 @@ struct site {
 	bool drained;            /* nothing was due at some moment since the last tick */
 	bool working;            /* a task ages or re-routes entries */
 	uint64_t spill_until;
+	uint64_t wait_until;     /* what a destination's limits hold back goes on then */
 	uint64_t sweep_at;       /* 0: not known */
 	unsigned woken;          /* connections on their way to take an entry */
 	uint64_t blamed;         /* the message that saw a hop fail last, */
@@ -92,6 +95,9 @@ void site_pump_later(struct site *site);
 
 /* The next entry for a connection that asks (ACTIVE then), or NULL: go idle. */
 struct entry *site_take(struct site *site, struct conn *c);
+
+/* Nothing more for a hop, or on a connection, before WHEN. */
+void site_wait(struct site *site, uint64_t when);
 
 /* A message saw a hop fail before anything was decided about it. True: give it back, another hop or time will do.
  * False: it has seen that too often; put it off by its own schedule. */

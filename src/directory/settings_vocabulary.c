@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* All words of the configuration, with their prose: the parser, tmail.conf(5) and the sample are made from this. */
 #include "directory/settings.h"
+#include "directory/settings_destination.h"
 #include "directory/settings_dns.h"
 #include "directory/settings_source.h"
 #include "directory/settings_types.h"
@@ -22,6 +23,7 @@ HEAD_FITS(admin_settings);
 HEAD_FITS(log_settings);
 HEAD_FITS(route_settings);
 HEAD_FITS(source_settings);
+HEAD_FITS(destination_settings);
 HEAD_FITS(queue_settings);
 HEAD_FITS(delivery_settings);
 
@@ -359,6 +361,12 @@ static const struct option delivery_options[] = {
 	  .fallback = "10min", .help = "For the reply to the end of a message." },
 	{ .name = "idle_timeout", .type = &option_duration, DELIVERY(idle_timeout), .min = 1, .max = HOUR,
 	  .fallback = "30s", .help = "A connection is kept without work for so long." },
+	{ .name = "connection_age", .type = &option_duration, DELIVERY(connection_age), .min = 0, .max = DAY,
+	  .fallback = "10min",
+	  .help = "A connection that is so old takes no further message. 0s is any age." },
+	{ .name = "messages_per_connection", .type = &option_integer, DELIVERY(messages_per_connection), .min = 0,
+	  .max = 1000000, .fallback = "0",
+	  .help = "Messages over one connection, then it is closed. 0 is any number." },
 	{ 0 },
 };
 
@@ -497,6 +505,12 @@ static const struct option_block root_blocks[] = {
 	  .count_offset = offsetof(struct settings, source_count), .size = sizeof(struct source_settings),
 	  .verify = settings_source_verify, .title = "name",
 	  .help = "Addresses of this machine that mail leaves from, for the routes and domains that name it." },
+	{ .name = "destination", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = settings_destination_options,
+	  .blocks = settings_destination_blocks, ROOT(destination),
+	  .count_offset = offsetof(struct settings, destination_count), .size = sizeof(struct destination_settings),
+	  .title = "name",
+	  .help = "How much a receiver is given at a time, whatever routes lead there. Over it mail waits: no attempt is "
+		  "counted, no reply is made up." },
 	{ .name = "limits", .options = limit_options, ROOT(limits),
 	  .help = "Limits on sessions and messages." },
 	{ .name = "queue", .options = queue_options, ROOT(queue), .verify = verify_queue,
@@ -511,7 +525,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "filter", .flags = BLOCK_LATER },
 	{ .name = "auth", .flags = BLOCK_LATER },
 	{ .name = "policy", .flags = BLOCK_LATER },
-	{ .name = "destination", .flags = BLOCK_LATER },
 	{ .name = "secret", .flags = BLOCK_LATER },
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },

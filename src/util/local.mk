@@ -20,7 +20,7 @@ libtmail_la_SOURCES += \
 	src/util/option_docs.c \
 	src/util/option_types.c \
 	src/util/pool.c src/util/pool.h \
-	src/util/random.c src/util/random.h \
+	src/util/random.c src/util/random.h src/util/rate.h \
 	src/util/str.c src/util/str.h \
 	src/util/suggest.c src/util/suggest.h \
 	src/util/thread.c src/util/thread.h

@@ -6,6 +6,7 @@
 
 #include "util/conf.h"
 #include "util/err.h"
+#include "util/rate.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -123,11 +124,6 @@ extern const struct option_type option_rate;      /* struct option_rate */
 extern const struct option_type option_byte_rate; /* uint64_t, bytes a second */
 extern const struct option_type option_mode;      /* unsigned, permission bits */
 extern const struct option_type option_enum;      /* an enum, by option.words */
-
-struct option_rate {
-	uint64_t count;
-	uint32_t seconds;
-};
 
 /* "30s", "5min", "2h", "7d", "1w" and "25MB" (KB is 1024 bytes), outside of tables: command lines, next-hop words. */
 int option_parse_duration(const char *text, uint32_t *seconds, struct err *err);

@@ -19,6 +19,7 @@ EXTRA_DIST += tests/session/test_crash.py
 EXTRA_DIST += tests/session/test_delivery_bounce.py
 EXTRA_DIST += tests/session/test_delivery_content.py
 EXTRA_DIST += tests/session/test_delivery_hops.py
+EXTRA_DIST += tests/session/test_delivery_limits.py
 EXTRA_DIST += tests/session/test_delivery_lmtp.py
 EXTRA_DIST += tests/session/test_delivery_replies.py
 EXTRA_DIST += tests/session/test_delivery_source.py
