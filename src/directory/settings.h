@@ -9,7 +9,7 @@
 #include "util/conf.h"
 #include "util/err.h"
 #include "util/log.h"
-#include "util/rate.h"
+#include "util/option_rate.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,6 +90,9 @@ struct limit_settings {
 	uint32_t command_timeout;      /* waiting for a command */
 	uint32_t data_timeout;         /* waiting for the next bytes of a message */
 	uint32_t message_timeout;      /* a whole message */
+	struct option_rate rate[3], rate_per_client[3]; /* connections, messages, errors; count 0: any */
+	uint32_t tarpit;               /* how long an error reply is held back; 0: not at all */
+	uint32_t tarpit_after;         /* errors of a session */
 	uint64_t min_rate;             /* bytes a second of message data, averaged over the message, after 30 s */
 };
 

@@ -135,12 +135,24 @@ static const struct option tls_options[] = {
 
 #define LIMIT(field) .offset = offsetof(struct limit_settings, field)
 
+/* So many at once, and then one after the other at that pace. */
+#define RATE(text, which, what, beyond, all, client) \
+	{ .name = text, .type = &option_rate, LIMIT(rate[which]), .min = 1, .max = UINT32_MAX, \
+	  .fallback_help = "any", .example = all, \
+	  .help = what " of all clients together. So many are taken at once and then as many as the rate " \
+		  "gives back; more are " beyond "." }, \
+	{ .name = text "_per_client", .type = &option_rate, LIMIT(rate_per_client[which]), .min = 1, \
+	  .max = UINT32_MAX, .fallback_help = "any", .example = client, \
+	  .help = what " of one client: an IPv4 address, or a /64 network of IPv6. More are " beyond ". It does not " \
+		  "hold for those who may relay." }
+
 static const struct option limit_options[] = {
 	{ .name = "sessions", .type = &option_integer, LIMIT(sessions), .min = 1, .max = 1000000, .fallback = "20000",
 	  .help = "SMTP sessions at the same time. Further connections are answered 421." },
 	{ .name = "sessions_per_client", .type = &option_integer, LIMIT(sessions_per_client), .min = 1, .max = 1000000,
 	  .fallback = "500",
-	  .help = "SMTP sessions at the same time from one address. Further ones are answered 421." },
+	  .help = "SMTP sessions at the same time from one client: an IPv4 address, or a /64 network of IPv6. "
+		  "Further ones are answered 421." },
 	{ .name = "tasks", .type = &option_integer, LIMIT(tasks), .min = 100, .max = 30000,
 	  .fallback_help = "16000 divided by threads", .example = "8000",
 	  .help = "What one loop does at the same time besides keeping idle sessions: messages being received or "
@@ -151,6 +163,15 @@ static const struct option limit_options[] = {
 		  "transaction. RFC 5321 wants 100 at least." },
 	{ .name = "errors", .type = &option_integer, LIMIT(errors), .min = 1, .max = 100000, .fallback = "100",
 	  .help = "Replies 4xx and 5xx in one session, then 421 ends it." },
+	{ .name = "tarpit", .type = &option_duration, LIMIT(tarpit), .max = 60, .fallback = "0s",
+	  .help = "How long each reply 4xx or 5xx is held back once a session had tarpit_after of them: guessing "
+		  "addresses becomes slow. 0s is not at all." },
+	{ .name = "tarpit_after", .type = &option_integer, LIMIT(tarpit_after), .min = 1, .max = 100000,
+	  .fallback = "10", .help = "Errors of a session before tarpit holds." },
+	RATE("connection_rate", 0, "Connections", "answered 421", "600/min", "60/min"),
+	RATE("message_rate", 1, "Messages begun with MAIL", "answered 450 4.7.1", "10000/min", "100/min"),
+	RATE("error_rate", 2, "Replies 4xx and 5xx", "answered with 421 and the end of the session, and so are new "
+		"connections of the client", "1000/min", "30/min"),
 	{ .name = "messages_per_session", .type = &option_integer, LIMIT(messages_per_session), .min = 0,
 	  .max = 1000000,
 	  .fallback = "0", .help = "Messages in one session, then 421 ends it. 0 is any number." },

@@ -139,6 +139,17 @@ io_idle(struct io *io, void (*fn)(struct io *, bool), uint64_t deadline)
 }
 
 void
+io_pause(struct io *io, void (*fn)(struct io *, bool), uint64_t deadline)
+{
+	check(io->on_idle == NULL && io->reader == NULL);
+	io->on_idle = fn;
+	timer_set(&io->timer, deadline);
+	if (io->armed)
+		event_del(&io->rd);
+	io->armed = false;
+}
+
+void
 io_busy(struct io *io)
 {
 	io->on_idle = NULL;

@@ -46,6 +46,9 @@ void io_close(struct io *io);
  * or after DEADLINE. It does what it likes, usually task_start(). Bytes TLS holds already count as readable. */
 void io_idle(struct io *io, void (*fn)(struct io *io, bool timed_out), uint64_t deadline);
 
+/* As io_idle(), but bytes that come do not end it: FN runs after DEADLINE, with timed_out true. */
+void io_pause(struct io *io, void (*fn)(struct io *io, bool timed_out), uint64_t deadline);
+
 /* Takes the stream out of the idle state without FN being called. */
 void io_busy(struct io *io);
 

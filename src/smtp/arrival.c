@@ -128,6 +128,7 @@ static void
 introduced(struct session *s, const struct proxy_header *h)
 {
 	struct identity *id = s->id;
+	const char *why;
 
 	buf_fini(&id->head);
 	if (h->known) {
@@ -137,13 +138,14 @@ introduced(struct session *s, const struct proxy_header *h)
 	}
 	id->counted = s->peer;
 	s->deadline = session_command_deadline(s);
-	s->counted = server_client_enters(s->home, &s->peer);
+	why = server_client_enters(s->home, &s->peer, id->told);
+	s->counted = why == NULL;
 	if (s->counted) {
 		arrived(s);
 		return;
 	}
 	if (s->listener->settings->tls != TLS_IMPLICIT)
-		session_last_word(s, 421, "4.7.0", "too many sessions from your address");
+		session_last_word(s, 421, "4.7.0", why);
 	s->closing = true;
 }
 

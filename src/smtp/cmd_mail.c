@@ -4,6 +4,7 @@
 #include "util/log.h"
 #include "directory/settings.h"
 #include "spool/spool.h"
+#include "smtp/defence.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
@@ -72,6 +73,8 @@ admitted(struct session *s, const struct mail_params *params)
 		counter_add(COUNTER_MESSAGES_REFUSED_SIZE, 1);
 		return refused(s, 552, "5.3.4", "message is larger than allowed here");
 	}
+	if (!defence_message(s))
+		return -1;
 	if (spool_admit(session_spool(s), declared, &err) < 0) {
 		counter_add(COUNTER_MESSAGES_REFUSED_SPACE, 1);
 		log_event(LOG_DEBUG, "no_room", "%s", err.text);

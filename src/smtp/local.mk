@@ -10,6 +10,7 @@ libtmail_la_SOURCES += \
 	src/smtp/cmd_starttls.c \
 	src/smtp/cmd_xclient.c \
 	src/smtp/content.c src/smtp/content.h \
+	src/smtp/defence.c src/smtp/defence.h \
 	src/smtp/identity.c src/smtp/identity.h \
 	src/smtp/input.c src/smtp/input.h \
 	src/smtp/server.c src/smtp/server.h \

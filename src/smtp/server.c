@@ -12,12 +12,17 @@
 #include "smtp/server_private.h"
 #include "smtp/session.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* Buffers a loop keeps for its next sessions; more are given back to the heap. */
 enum { POOL_MAX = 64 };
+
+/* Descriptors that clients leave to others, where so many can be had. */
+enum { DESCRIPTORS_KEPT = 1024 };
 
 static void
 drain_posted(struct post *post)
@@ -37,6 +42,20 @@ abort_posted(struct post *post)
 		session_abort(list_entry(link, struct session, link));
 }
 
+/* The kernel gives the lowest free number, so that a high one says how many are in use. The rest is left to deliveries,
+ * the spool and the administrator: a client that hears 421 is better off than one that is not accepted. */
+static int
+descriptors_for_clients(void)
+{
+	struct rlimit r;
+	rlim_t rest;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > INT_MAX)
+		return INT_MAX;
+	rest = r.rlim_cur / 8;
+	return (int)(r.rlim_cur - (rest < DESCRIPTORS_KEPT ? rest : DESCRIPTORS_KEPT));
+}
+
 struct smtp_server *
 smtp_server_new(const struct smtp_server_config *config)
 {
@@ -44,7 +63,8 @@ smtp_server_new(const struct smtp_server_config *config)
 	unsigned i;
 
 	server->config = *config;
-	server->clients = clients_new(config->settings->limits.sessions_per_client);
+	server->clients = clients_new();
+	server->descriptors = descriptors_for_clients();
 	for (i = 0; i < config->loop_count; i++) {
 		check(loop_index(config->loops[i]) == i);
 		server->home[i].server = server;
@@ -115,13 +135,23 @@ server_scratch_give(struct server_loop *home, struct scratch **scratch)
 	home->pooled++;
 }
 
-bool
-server_client_enters(struct server_loop *home, const struct addr *client)
+const char *
+server_client_enters(struct server_loop *home, const struct addr *client, bool told)
 {
-	if (clients_enter(home->server->clients, client))
-		return true;
-	counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
-	return false;
+	const struct settings *settings = home->server->config.settings;
+	bool trusted = settings_may_relay(settings, client) && (told || !settings_is_proxy(settings, client));
+
+	switch (clients_enter(home->server->clients, &settings->limits, client, trusted)) {
+	case CLIENTS_IN:
+		return NULL;
+	case CLIENTS_SESSIONS:
+		counter_add(COUNTER_SESSIONS_REFUSED_CLIENT, 1);
+		return "too many sessions from your address";
+	case CLIENTS_RATE:
+		break;
+	}
+	counter_add(COUNTER_SESSIONS_REFUSED_RATE, 1);
+	return "too many connections or errors from your address, try again later";
 }
 
 void
@@ -163,6 +193,7 @@ smtp_server_connected(int fd, const struct addr *peer, void *arg)
 	const struct limit_settings *limits = &server->config.settings->limits;
 	struct server_loop *home = &server->home[loop_index(loop_current())];
 	struct addr client = *peer;
+	const char *why;
 	bool proxied;
 
 	addr_unmap(&client);
@@ -171,15 +202,26 @@ smtp_server_connected(int fd, const struct addr *peer, void *arg)
 		refuse(fd, &client, l, "4.3.2", "is shutting down, try again later");
 		return;
 	}
+	if (fd >= server->descriptors) {
+		counter_add(COUNTER_SESSIONS_REFUSED_DESCRIPTORS, 1);
+		refuse(fd, &client, l, "4.3.2", "too busy, try again later");
+		return;
+	}
+	if (!clients_take_all(server->clients, limits, RATE_CONNECTIONS)) {
+		counter_add(COUNTER_SESSIONS_REFUSED_RATE, 1);
+		refuse(fd, &client, l, "4.7.0", "too many connections, try again later");
+		return;
+	}
 	if (atomic_fetch_add(&server->sessions, 1) >= limits->sessions && limits->sessions != 0) {
 		atomic_fetch_sub(&server->sessions, 1);
 		counter_add(COUNTER_SESSIONS_REFUSED_LIMIT, 1);
 		refuse(fd, &client, l, "4.7.0", "too many sessions, try again later");
 		return;
 	}
-	if (!proxied && !server_client_enters(home, &client)) {
+	why = proxied ? NULL : server_client_enters(home, &client, false);
+	if (why != NULL) {
 		atomic_fetch_sub(&server->sessions, 1);
-		refuse(fd, &client, l, "4.7.0", "too many sessions from your address");
+		refuse(fd, &client, l, "4.7.0", why);
 		return;
 	}
 	counter_add(COUNTER_SESSIONS_ACCEPTED, 1);

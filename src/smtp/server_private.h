@@ -26,13 +26,14 @@ struct server_loop {
 struct smtp_server {
 	struct smtp_server_config config;
 	struct clients *clients;
+	int descriptors;      /* a client's descriptor is below this */
 	atomic_uint sessions;
 	atomic_bool draining, aborting;
 	struct server_loop home[]; /* one a loop, by loop_index() */
 };
 
-/* One more session of the client CLIENT; false: that would be too many. */
-bool server_client_enters(struct server_loop *home, const struct addr *client);
+/* One more session of CLIENT, whose address a proxy TOLD or is its own; NULL, or why that would be too many. */
+const char *server_client_enters(struct server_loop *home, const struct addr *client, bool told);
 
 /* A session has ended; PEER NULL: it was not counted among those of a client. */
 void server_session_ended(struct server_loop *home, const struct addr *peer);

@@ -9,6 +9,7 @@
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "smtp/arrival.h"
+#include "smtp/defence.h"
 #include "smtp/identity.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
@@ -107,6 +108,7 @@ session_free(struct session *s)
 	list_remove(&s->link);
 	server_session_ended(s->home, s->counted ? identity_counted(s) : NULL);
 	identity_free(&s->id);
+	buf_fini(&s->held);
 	input_fini(&s->in);
 	free(s->helo);
 	free(s->certificate);
@@ -203,6 +205,8 @@ session_rest(struct session *s)
 		if (s->state == SESSION_COMMAND || s->state == SESSION_GREETING)
 			session_last_word(s, 421, "4.3.2", "is shutting down, try again later");
 		session_free(s); /* it was silent, so nothing of it is unread */
+	} else if (s->tarpit) {
+		defence_wait(s);
 	} else {
 		io_idle(&s->io, s->state <= SESSION_GREETING ? arrival_idle : on_idle, s->deadline);
 	}
@@ -342,21 +346,16 @@ next_command(struct session *s)
 }
 
 static void
-limit_errors(struct session *s)
-{
-	uint32_t limit = session_settings(s)->limits.errors;
-
-	if (limit == 0 || s->errors < limit || s->closing || s->gone)
-		return;
-	counter_add(COUNTER_SESSIONS_ENDED_ERRORS, 1);
-	session_close(s, 421, "4.7.0", "%s too many errors", session_settings(s)->hostname);
-}
-
-static void
 run_commands(struct session *s)
 {
+	uint32_t before = s->errors;
+
 	while (!s->closing && !s->gone && next_command(s)) {
-		limit_errors(s);
+		if (s->errors != before)
+			defence_errors(s, before);
+		if (s->tarpit)
+			return;
+		before = s->errors;
 		s->deadline = session_command_deadline(s);
 		if (s->scratch == NULL || s->scratch->out.len < SESSION_OUTPUT)
 			continue;
@@ -397,12 +396,16 @@ serve(void *arg)
 		arrival_greet(s);
 	else if (s->state == SESSION_COMMAND) {
 		do {
+			if (s->held.len > 0)
+				defence_release(s);
 			session_unpark(s);
 			if (receive(s) || input_waiting(&s->in) > 0)
 				run_commands(s);
+			if (s->tarpit && s->scratch != NULL)
+				defence_hold(s);
 			if (s->scratch != NULL)
 				session_park(s);
-		} while (!s->closing && !s->gone && io_pending(&s->io));
+		} while (!s->tarpit && !s->closing && !s->gone && io_pending(&s->io));
 	}
 	s->task = NULL;
 	session_rest(s);

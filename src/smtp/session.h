@@ -78,6 +78,7 @@ struct session {
 	char *login;              /* who authenticated; NULL: nobody did. Kept over RSET and EHLO (RFC 4954 4) */
 	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
 	struct addr peer;         /* the client: of the connection, or as a proxy or XCLIENT says */
+	struct buf held;          /* replies held back, see limits { tarpit } */
 	uint32_t errors, commands, messages;
 	uint32_t lingered;        /* octets thrown away in SESSION_LINGER */
 	uint8_t state;            /* enum session_state */
@@ -86,6 +87,7 @@ struct session {
 	bool may_relay;           /* the client is in relay_from or a `client`: its mail is outbound */
 	bool may_xclient;         /* the client may say XCLIENT and XFORWARD */
 	bool counted;             /* among the sessions of its client */
+	bool tarpit;              /* the replies made now are to be held back */
 	bool early;               /* spoke before its turn */
 	bool closing;             /* ends when its replies are sent */
 	bool gone;                /* nothing can be sent or received any more */

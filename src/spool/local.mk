@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
 	src/spool/blob.c src/spool/blob.h \
-	src/spool/committer.c src/spool/committer.h \
+	src/spool/committer.c src/spool/committer.h src/spool/committer_private.h \
+	src/spool/committer_apply.c \
+	src/spool/committer_house.c \
 	src/spool/compact.c src/spool/compact.h \
 	src/spool/disk.c src/spool/disk.h \
 	src/spool/parcel.c src/spool/parcel.h \

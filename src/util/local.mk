@@ -16,11 +16,11 @@ libtmail_la_SOURCES += \
 	src/util/log.c src/util/log.h \
 	src/util/log_record.c src/util/log_record.h \
 	src/util/map.c src/util/map.h \
-	src/util/option.c src/util/option.h \
+	src/util/option.c src/util/option.h src/util/option_rate.h \
 	src/util/option_docs.c \
 	src/util/option_types.c \
 	src/util/pool.c src/util/pool.h \
-	src/util/random.c src/util/random.h src/util/rate.h \
+	src/util/random.c src/util/random.h \
 	src/util/str.c src/util/str.h \
 	src/util/suggest.c src/util/suggest.h \
 	src/util/thread.c src/util/thread.h

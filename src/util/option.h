@@ -6,7 +6,7 @@
 
 #include "util/conf.h"
 #include "util/err.h"
-#include "util/rate.h"
+#include "util/option_rate.h"
 
 #include <stdbool.h>
 #include <stddef.h>

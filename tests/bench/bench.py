@@ -168,7 +168,7 @@ class Bench:
 
     # ---- receiving alone
 
-    def receive_run(self, kind, messages):
+    def receive_run(self, kind, sessions, messages):
         """The rate of acknowledged messages while no next hop takes any."""
         target = self.target(kind)
         target.sink_port = targets.free_port()  # nobody listens there
@@ -177,7 +177,7 @@ class Bench:
             self.load(target.port, ["-d", "-s", "10"], 4 * KB, 200)
             time.sleep(0.5)
             cpu = target.account.cpu()
-            result = self.load(target.port, ["-d", "-s", "20"], 4 * KB, messages)
+            result = self.load(target.port, ["-d", "-s", str(sessions)], 4 * KB, messages)
             if result["sent"] != messages:
                 raise RuntimeError("%d of %d taken" % (result["sent"], messages))
             return {"in/s": result["per_second"], "us/msg": (target.account.cpu() - cpu) / messages * 1e6,
@@ -186,13 +186,14 @@ class Bench:
             self.end(target)
 
     def receive(self):
-        runs = {"discard": [], "tmail": []}
-        for _ in range(self.a.reps):
-            for kind in runs:
-                runs[kind].append(self.receive_run(kind, int(40000 * self.a.scale)))
-        medians = {k: {c: statistics.median(r[c] for r in v) for c in v[0]} for k, v in runs.items()}
-        table("receive: 20 kept sessions, 4096 bytes, no delivery", medians)
-        print("durably/discarding: %.0f %%" % (100 * medians["tmail"]["in/s"] / medians["discard"]["in/s"]))
+        for sessions in (20, 40, 100):
+            runs = {"discard": [], "tmail": []}
+            for _ in range(self.a.reps):
+                for kind in runs:
+                    runs[kind].append(self.receive_run(kind, sessions, int(40000 * self.a.scale)))
+            medians = {k: {c: statistics.median(r[c] for r in v) for c in v[0]} for k, v in runs.items()}
+            table("receive: %d kept sessions, 4096 bytes, no delivery" % sessions, medians)
+            print("durably/discarding: %.0f %%" % (100 * medians["tmail"]["in/s"] / medians["discard"]["in/s"]))
 
     # ---- latency
 

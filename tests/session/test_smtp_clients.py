@@ -346,3 +346,135 @@ class EarlyTalkers(harness.SessionTest):
             c.handshake()
             c.send("EHLO client.example")
             c.expect(554)
+
+
+class Rates(harness.SessionTest):
+    def limited(self, limits, **kw):
+        return self.gateway(next_hop=self.next_hop(), extra="limits { %s }\n" % limits + kw.pop("extra", ""), **kw)
+
+    def refused(self, gateway, text, source=("127.0.0.5", 0)):
+        with gateway.client(source=source) as c:
+            c.expect(421, "4.7.0 ...%s..." % text)
+            self.assertTrue(c.closed())
+
+    def greeted(self, gateway, source=("127.0.0.5", 0)):
+        c = gateway.client(source=source)
+        c.hello()
+        return c
+
+    def test_connections_of_one_client(self):
+        gateway = self.limited("connection_rate_per_client = 3/h")
+        for _ in range(3):
+            self.greeted(gateway).close()
+        self.refused(gateway, "connections")
+        self.greeted(gateway, ("127.0.0.6", 0))
+
+    def test_a_rate_gives_back_with_time(self):
+        gateway = self.limited("connection_rate_per_client = 2/s")
+        self.greeted(gateway)
+        self.greeted(gateway)
+        harness.wait_until(lambda: self.is_greeted(gateway), what="room in the rate")
+
+    @staticmethod
+    def is_greeted(gateway):
+        with gateway.client(source=("127.0.0.5", 0)) as c:
+            return c.recv_reply().code == 220
+
+    def test_connections_in_all(self):
+        gateway = self.limited("connection_rate = 4/h")  # the first is the harness's
+        for i in range(3):
+            self.greeted(gateway, ("127.0.0.%d" % (i + 5), 0)).close()
+        self.refused(gateway, "connections", ("127.0.0.9", 0))
+
+    def test_messages(self):
+        for limits in "message_rate_per_client = 2/h", "message_rate = 2/h":
+            gateway = self.limited(limits)
+            with self.greeted(gateway) as c:
+                self.assertEqual(c.message("a@example.com", "b@example.net", LETTER).code, 250)
+                self.assertEqual(c.message("a@example.com", "b@example.net", LETTER).code, 250)
+                c.send("MAIL FROM:<a@example.com>")
+                c.expect(450, "4.7.1 ...too many messages...")
+                c.command("NOOP", 250)
+            with self.greeted(gateway, ("127.0.0.6", 0)) as c:
+                c.command("MAIL FROM:<a@example.com>", 250 if "client" in limits else 450)
+
+    def test_errors_of_a_client_end_its_sessions_and_refuse_it(self):
+        gateway = self.limited("error_rate_per_client = 3/h")
+        with self.greeted(gateway) as c:
+            c.command("XYZZY", 500)
+            c.command("XYZZY", 500)
+        with self.greeted(gateway) as c:
+            c.command("XYZZY", 500)
+            c.command("XYZZY", 500)
+            c.expect(421, "4.7.0 ...too many errors...")
+            self.assertTrue(c.closed())
+        self.refused(gateway, "errors")
+        self.greeted(gateway, ("127.0.0.6", 0))
+
+    def test_those_who_may_relay_are_not_held_to_a_clients_rates(self):
+        gateway = self.limited("connection_rate_per_client = 2/h message_rate_per_client = 1/h",
+                               extra="relay_from = { 127.0.0.5 }\n")
+        for _ in range(4):
+            with self.greeted(gateway) as c:
+                self.assertEqual(c.message("a@example.com", "b@example.net", LETTER).code, 250)
+
+    def test_a_client_of_ipv6_is_its_network(self):
+        gateway = self.limited("connection_rate_per_client = 2/h", listener="proxy = { 127.0.0.5 }")
+        for source, code in (("2001:db8::1", 220), ("2001:db8::2", 220), ("2001:db8::3", 421),
+                             ("2001:db8:0:1::1", 220)):
+            with gateway.client(source=("127.0.0.5", 0)) as c:
+                c.send(v2(source))
+                c.expect(code)
+
+    def test_few_descriptors_left_are_421(self):
+        gateway = self.gateway(next_hop=self.next_hop(), wrapper=["prlimit", "--nofile=100:100"])
+        kept, refused = [], None
+        for _ in range(120):
+            c = gateway.client()
+            kept.append(c)
+            if c.recv_reply().code == 421:
+                refused = c
+                break
+        self.assertIsNotNone(refused)
+        self.assertGreater(len(kept), 30)
+        for c in kept[:-1]:
+            c.command("EHLO client.example", 250)
+        self.assertEqual(kept[0].message("a@example.com", "b@example.net", LETTER).code, 250)
+        for c in kept:
+            c.close()
+        harness.wait_until(lambda: self.is_greeted(gateway), what="descriptors")
+
+
+class Tarpit(harness.SessionTest):
+    def test_errors_are_answered_slowly_after_some(self):
+        gateway = self.gateway(next_hop=self.next_hop(), extra="limits { tarpit = 1s tarpit_after = 2 }")
+        with gateway.client() as c, gateway.client() as other:
+            c.hello()
+            other.hello()
+            c.command("XYZZY", 500)
+            c.command("XYZZY", 500)
+            c.send("XYZZY\r\nNOOP\r\nXYZZY")
+            self.assertTrue(c.silent(0.5))
+            other.command("NOOP", 250)
+            c.expect(500)
+            c.expect(250)
+            c.expect(500)
+            c.command("NOOP", 250)
+
+    def test_it_ends_with_the_gateway(self):
+        gateway = self.gateway(next_hop=self.next_hop(), extra="limits { tarpit = 60s tarpit_after = 1 }")
+        with gateway.client() as c:
+            c.hello()
+            c.command("XYZZY", 500)
+            c.send("XYZZY")
+            self.assertTrue(c.silent(0.2))
+            gateway.stop(10)
+            c.expect(421)
+
+    def test_a_client_that_leaves_is_forgotten(self):
+        gateway = self.gateway(next_hop=self.next_hop(), extra="limits { tarpit = 1s tarpit_after = 1 }")
+        with gateway.client() as c:
+            c.hello("leaver.example")
+            c.command("XYZZY", 500)
+            c.send("XYZZY")
+        gateway.wait_log(event="disconnect", helo="leaver.example")

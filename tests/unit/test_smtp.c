@@ -105,29 +105,102 @@ a_line_without_end_is_a_flood(void **state)
 
 /* ---- clients ---- */
 
+static struct limit_settings limits;
+
+static enum clients_answer
+enters(struct clients *c, const struct addr *a)
+{
+	return clients_enter(c, &limits, a, false);
+}
+
 static void
 each_client_address_has_its_own_count(void **state)
 {
-	struct clients *c = clients_new(2);
+	struct clients *c = clients_new();
 	struct addr a, same, b;
 
 	(void)state;
+	limits = (struct limit_settings){ .sessions_per_client = 2 };
 	assert_int_equal(addr_parse("192.0.2.1:25", 0, &a, NULL), 0);
 	assert_int_equal(addr_parse("192.0.2.1:26", 0, &same, NULL), 0);
 	assert_int_equal(addr_parse("[2001:db8::1]:25", 0, &b, NULL), 0);
-	assert_true(clients_enter(c, &a));
-	assert_true(clients_enter(c, &same));
-	assert_false(clients_enter(c, &a));
-	assert_true(clients_enter(c, &b));
+	assert_int_equal(enters(c, &a), CLIENTS_IN);
+	assert_int_equal(enters(c, &same), CLIENTS_IN);
+	assert_int_equal(enters(c, &a), CLIENTS_SESSIONS);
+	assert_int_equal(enters(c, &b), CLIENTS_IN);
 	clients_leave(c, &same);
-	assert_true(clients_enter(c, &a));
-	assert_false(clients_enter(c, &a));
+	assert_int_equal(enters(c, &a), CLIENTS_IN);
+	assert_int_equal(enters(c, &a), CLIENTS_SESSIONS);
 	clients_leave(c, &a);
 	clients_leave(c, &a);
 	clients_leave(c, &b);
 	clients_free(&c);
-	c = clients_new(0);
-	assert_true(clients_enter(c, &a) && clients_enter(c, &a) && clients_enter(c, &a));
+}
+
+static void
+an_ipv6_client_is_its_network(void **state)
+{
+	struct clients *c = clients_new();
+	struct addr a, near, far;
+
+	(void)state;
+	limits = (struct limit_settings){ .sessions_per_client = 1 };
+	assert_int_equal(addr_parse("[2001:db8::1]:25", 0, &a, NULL), 0);
+	assert_int_equal(addr_parse("[2001:db8::ffff:0:0:1]:25", 0, &near, NULL), 0);
+	assert_int_equal(addr_parse("[2001:db8:0:1::1]:25", 0, &far, NULL), 0);
+	assert_int_equal(enters(c, &a), CLIENTS_IN);
+	assert_int_equal(enters(c, &near), CLIENTS_SESSIONS);
+	assert_int_equal(enters(c, &far), CLIENTS_IN);
+	clients_leave(c, &near);
+	clients_leave(c, &far);
+	clients_free(&c);
+}
+
+static void
+rates_are_remembered_between_sessions(void **state)
+{
+	struct clients *c = clients_new();
+	struct addr a;
+
+	(void)state;
+	limits = (struct limit_settings){ .rate_per_client = { [RATE_CONNECTIONS] = { 3, 3600 }, [RATE_ERRORS] = { 1, 3600 } },
+		.rate = { [RATE_MESSAGES] = { 2, 3600 } } };
+	assert_int_equal(addr_parse("192.0.2.1:25", 0, &a, NULL), 0);
+	assert_int_equal(enters(c, &a), CLIENTS_IN);
+	clients_leave(c, &a);
+	assert_int_equal(enters(c, &a), CLIENTS_IN);
+	assert_int_equal(clients_enter(c, &limits, &a, true), CLIENTS_IN);
+	assert_true(clients_take(c, &limits, &a, RATE_MESSAGES));
+	assert_true(clients_take_all(c, &limits, RATE_MESSAGES) && clients_take_all(c, &limits, RATE_MESSAGES));
+	assert_false(clients_take_all(c, &limits, RATE_MESSAGES));
+	assert_true(clients_take(c, &limits, &a, RATE_ERRORS));
+	assert_false(clients_take(c, &limits, &a, RATE_ERRORS));
+	clients_leave(c, &a);
+	assert_int_equal(enters(c, &a), CLIENTS_RATE);
+	assert_int_equal(clients_enter(c, &limits, &a, true), CLIENTS_IN);
+	clients_free(&c);
+}
+
+/* More clients than are remembered, each once: none is lost that has a session, and memory is bounded. */
+static void
+many_absent_clients_are_forgotten(void **state)
+{
+	struct clients *c = clients_new();
+	struct addr kept, a;
+	uint32_t i;
+
+	(void)state;
+	limits = (struct limit_settings){ .sessions_per_client = 1, .rate_per_client = { { 2, 3600 } } };
+	assert_int_equal(addr_parse("192.0.2.1:25", 0, &kept, NULL), 0);
+	a = kept;
+	assert_int_equal(enters(c, &kept), CLIENTS_IN);
+	for (i = 0; i < 300000; i++) {
+		a.u.in.sin_addr.s_addr = htonl(0x0a000000 + i);
+		assert_int_equal(enters(c, &a), CLIENTS_IN);
+		clients_leave(c, &a);
+	}
+	assert_int_equal(enters(c, &kept), CLIENTS_SESSIONS);
+	clients_leave(c, &kept);
 	clients_free(&c);
 }
 
@@ -455,6 +528,9 @@ main(void)
 		cmocka_unit_test(lines_come_out_whole_however_they_arrive),
 		cmocka_unit_test(a_line_without_end_is_a_flood),
 		cmocka_unit_test(each_client_address_has_its_own_count),
+		cmocka_unit_test(an_ipv6_client_is_its_network),
+		cmocka_unit_test(rates_are_remembered_between_sessions),
+		cmocka_unit_test(many_absent_clients_are_forgotten),
 		cmocka_unit_test(recipients_are_kept_once_and_in_order),
 		cmocka_unit_test(every_verb_is_found_in_either_case),
 		cmocka_unit_test(an_idle_session_is_small),
