@@ -18,6 +18,9 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_queue_bounce,
 	&cmd_queue_drop,
 	&cmd_route_test,
+	&cmd_destination_list,
+	&cmd_destination_suspend,
+	&cmd_destination_resume,
 	&cmd_tls_list,
 	&cmd_help,
 	NULL,
@@ -28,6 +31,8 @@ const struct cli_noun cli_nouns[] = {
 	    "A message waits once for each next hop it has to go to: with recipients behind two next hops it has two "
 	    "entries, each with its own state. An entry is due (an attempt is about to begin), active (an attempt is in "
 	    "progress), deferred (an attempt failed, the next one has its time) or held (an operator said so)." },
+	{ "destination", "how much receivers are given, and stopping them",
+	    "A destination is one or several next hops that share limits; the configuration names them." },
 	{ "route", "where mail goes, and by which rule",
 	    "A recipient takes one route: that of the domain or route block of the configuration that matches it most "
 	    "exactly. tmail.conf(5) has the order." },

@@ -12,6 +12,7 @@ extern const struct cli_command cmd_tls_list;
 extern const struct cli_command cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_bounce, cmd_queue_drop;
 
 extern const struct cli_command cmd_route_test;
+extern const struct cli_command cmd_destination_list, cmd_destination_suspend, cmd_destination_resume;
 
 /* What retry, hold, release, bounce and drop do: count, ask, act. */
 enum cli_exit cli_queue_act(struct cli *cli);

@@ -2,6 +2,7 @@
 libtmail_la_SOURCES += \
 	src/cli/args.c \
 	src/cli/cli.c src/cli/cli.h \
+	src/cli/cmd_destination.c \
 	src/cli/cmd_help.c \
 	src/cli/cmd_queue_bounce.c \
 	src/cli/cmd_queue_cat.c \

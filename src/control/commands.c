@@ -18,6 +18,9 @@ static const struct admin_command *const commands[] = {
 	&queue_bounce_command,
 	&queue_drop_command,
 	&route_test_command,
+	&destination_list_command,
+	&destination_suspend_command,
+	&destination_resume_command,
 };
 
 const struct admin_command *

@@ -7,6 +7,7 @@ libtmail_la_SOURCES += \
 	src/control/worker.c src/control/worker.h
 libtmail_la_SOURCES += \
 	src/control/client.c src/control/client.h \
+	src/control/cmd_destination.c \
 	src/control/cmd_queue_act.c \
 	src/control/cmd_queue_cat.c \
 	src/control/cmd_queue_list.c \

@@ -40,6 +40,7 @@ struct worker {
 	struct delivery *delivery;
 	struct control *control;
 	char *spool_path;
+	char *suspended_path;
 };
 
 /* A cancelled drain must not hang on a call that is made on the first loop. */
@@ -90,7 +91,7 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 {
 	struct smtp_server_config smtp = { .settings = w->settings, .tls = w->config->credentials.server };
 	struct delivery_config delivery = { .settings = w->settings, .tls = w->config->credentials.client,
-		.tls_verify = w->config->credentials.verify };
+		.tls_verify = w->config->credentials.verify, .suspended = w->suspended_path };
 	struct control_config control = { .settings = w->settings, .fd = w->config->admin_fd, .restarts = h->restarts,
 		.started = h->started };
 	unsigned i;
@@ -202,6 +203,7 @@ take_apart(struct worker *w)
 	free(w->loop);
 	free(w->thread);
 	free(w->spool_path);
+	free(w->suspended_path);
 }
 
 static int
@@ -225,6 +227,8 @@ worker_run(const struct worker_history *history, void *arg)
 
 	buf_printf(&path, "%s/spool", w.settings->state);
 	w.spool_path = buf_take(&path);
+	buf_printf(&path, "%s/suspended", w.spool_path);
+	w.suspended_path = buf_take(&path);
 	writable[0] = w.spool_path;
 	tzset();
 	if (sandbox_enter(&w.config->account, writable, 1, &err) < 0)

@@ -228,7 +228,7 @@ run(void *arg)
 		held(c);
 	else if (rc < 0)
 		broken(c, c->blame);
-	else if (c->closing || c->hop->retired || atomic_load(&d->draining))
+	else if (c->closing || c->hop->retired || c->hop->suspended || atomic_load(&d->draining))
 		leave(c);
 	else
 		go_idle(c);

@@ -3,6 +3,7 @@
 
 #include "delivery/limit.h"
 #include "delivery/site.h"
+#include "delivery/suspend.h"
 #include "directory/settings.h"
 #include "net/loop.h"
 #include "spool/spool.h"
@@ -69,6 +70,7 @@ delivery_new(struct delivery **out, const struct delivery_config *config)
 	d->tls = config->tls;
 	d->tls_verify = config->tls_verify;
 	d->limits = limits_new();
+	d->suspensions = suspensions_new(config->suspended);
 	d->count = config->loop_count;
 	d->home = xcalloc(d->count, sizeof(*d->home));
 	for (unsigned i = 0; i < d->count; i++) {
@@ -99,6 +101,7 @@ delivery_free(struct delivery **delivery)
 			site_free(&site);
 		}
 	limits_free(&d->limits);
+	suspensions_free(&d->suspensions);
 	free(d->home);
 	free(d);
 	*delivery = NULL;

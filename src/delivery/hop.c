@@ -157,7 +157,7 @@ hops_fini(struct hops *h)
 static bool
 is_alive(const struct hop *hop)
 {
-	return hop->state == HOP_ALIVE || hop->state == HOP_UNUSED;
+	return !hop->suspended && (hop->state == HOP_ALIVE || hop->state == HOP_UNUSED);
 }
 
 /* Silent hops stand behind backups: a hop that answers is worth more than the order of the file. */
@@ -245,7 +245,7 @@ struct hop *
 hops_to_probe(const struct hops *h, uint64_t now)
 {
 	for (unsigned i = 0; i < h->count; i++)
-		if (h->hop[i]->state == HOP_DEAD && h->hop[i]->dead_until <= now)
+		if (!h->hop[i]->suspended && h->hop[i]->state == HOP_DEAD && h->hop[i]->dead_until <= now)
 			return h->hop[i];
 	return NULL;
 }
@@ -256,7 +256,7 @@ hops_next_probe(const struct hops *h)
 	uint64_t next = 0;
 
 	for (unsigned i = 0; i < h->count; i++)
-		if (h->hop[i]->state == HOP_DEAD && (next == 0 || h->hop[i]->dead_until < next))
+		if (!h->hop[i]->suspended && h->hop[i]->state == HOP_DEAD && (next == 0 || h->hop[i]->dead_until < next))
 			next = h->hop[i]->dead_until;
 	return next;
 }

@@ -51,6 +51,7 @@ struct hop {
 	bool retired;             /* no longer in struct hops: freed with its last connection */
 	enum hop_state state;
 	bool suspect;             /* silent while work waits: used only when nobody else is there */
+	bool suspended;           /* by an administrator: not used */
 	bool counted;             /* in the counter of hops that are down */
 	unsigned failures;        /* in a row; a finished transaction ends the row */
 	uint64_t dead_until;

@@ -17,6 +17,8 @@ libtmail_la_SOURCES += \
 	src/delivery/site.c src/delivery/site.h \
 	src/delivery/source.c src/delivery/source.h \
 	src/delivery/status.c \
+	src/delivery/suspend.c src/delivery/suspend.h \
+	src/delivery/suspended.c \
 	src/delivery/sweep.c \
 	src/delivery/transaction.c src/delivery/transaction.h \
 	src/delivery/transfer.c

@@ -227,6 +227,7 @@ pump(struct site *site)
 			pause_queue(site);
 		return;
 	}
+	site_look_at_suspensions(site);
 	probe(site);
 	alive = hops_any_alive(&site->hops);
 	queue_set_stalled(site->queue, !alive);
@@ -384,7 +385,7 @@ site_take(struct site *site, struct conn *c)
 	if (meant)
 		site->woken--;
 	c->woken = false;
-	if (must_wait(site, c))
+	if (c->hop->suspended || must_wait(site, c))
 		return NULL;
 	while (!is_draining(site) && queue_due(site->queue) > (meant ? 0 : site->woken)) {
 		if (meant)

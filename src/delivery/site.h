@@ -17,6 +17,7 @@ struct conn;
 struct delivery;
 struct entry;
 struct limits;
+struct suspensions;
 struct queue;
 struct route_settings;
 struct settings;
@@ -28,8 +29,8 @@ struct home {
 	struct delivery *delivery;
 	struct loop *loop;
 	struct list sites;
-	struct post drain, abort, wake;
-	atomic_bool waking; /* wake is posted */
+	struct post drain, abort, wake, review;
+	atomic_bool waking, reviewing; /* they are posted */
 	struct timer tidy;  /* forgets sites that are idle */
 	bool tidying;       /* it is set */
 };
@@ -44,6 +45,7 @@ struct delivery {
 	struct spool *spool;
 	struct tls_ctx *tls, *tls_verify;
 	struct limits *limits;
+	struct suspensions *suspensions;
 	struct home *home;
 	unsigned count;
 	atomic_uint active;   /* connections and other tasks */
@@ -79,6 +81,7 @@ struct site {
 	bool growing;            /* grow is set */
 	bool drained;            /* nothing was due at some moment since the last tick */
 	bool working;            /* a task ages or re-routes entries */
+	bool suspended;          /* some hop is, by an administrator */
 	uint64_t spill_until;
 	uint64_t wait_until;     /* what a destination's limits hold back goes on then */
 	uint64_t sweep_at;       /* 0: not known */
@@ -98,6 +101,9 @@ struct entry *site_take(struct site *site, struct conn *c);
 
 /* Nothing more for a hop, or on a connection, before WHEN. */
 void site_wait(struct site *site, uint64_t when);
+
+/* Which hops are suspended now; idle connections to them end. */
+void site_look_at_suspensions(struct site *site);
 
 /* A message saw a hop fail before anything was decided about it. True: give it back, another hop or time will do.
  * False: it has seen that too often; put it off by its own schedule. */

@@ -27,6 +27,7 @@ EXTRA_DIST += tests/session/test_delivery_tls.py
 EXTRA_DIST += tests/session/test_dsn.py
 EXTRA_DIST += tests/session/test_dns_hosts.py
 EXTRA_DIST += tests/session/test_dns_mx.py
+EXTRA_DIST += tests/session/test_destination.py
 EXTRA_DIST += tests/session/test_faults.py
 EXTRA_DIST += tests/session/test_harness.py
 EXTRA_DIST += tests/session/test_memory.py
