@@ -2,6 +2,7 @@
 #include "directory/settings_route.h"
 #include "directory/settings.h"
 #include "directory/settings_fit.h"
+#include "mail/idn.h"
 #include "util/arena.h"
 #include "util/map.h"
 #include "util/str.h"
@@ -155,8 +156,8 @@ best_domain(const struct map *m, const char *domain, const struct route_query *q
 	return r;
 }
 
-const struct route_settings *
-settings_route(const struct settings *s, const struct route_query *q)
+static const struct route_settings *
+route_ascii(const struct settings *s, const struct route_query *q)
 {
 	const struct route_index *x = s->index;
 	const char *at = strrchr(q->recipient, '@');
@@ -167,6 +168,26 @@ settings_route(const struct settings *s, const struct route_query *q)
 	if (r == NULL && at != NULL && at[1] != '\0')
 		r = best_domain(&x->ours, at + 1, q);
 	return r != NULL ? r : best(&x->any, "", q);
+}
+
+/* What is none of a domain's spellings is left as it is, and matches nothing. */
+static const char *
+ascii(const char *text, char *out)
+{
+	const char *plain = idn_ascii(text, out);
+
+	return plain != NULL ? plain : text;
+}
+
+const struct route_settings *
+settings_route(const struct settings *s, const struct route_query *q)
+{
+	struct route_query plain = *q;
+	char sender[IDN_TEXT], recipient[IDN_TEXT];
+
+	plain.sender = ascii(q->sender, sender);
+	plain.recipient = ascii(q->recipient, recipient);
+	return route_ascii(s, &plain);
 }
 
 static const struct route_settings *
@@ -201,10 +222,11 @@ const char *
 settings_key(const struct route_settings *route, const char *address, char *out)
 {
 	const char *at = strrchr(address, '@');
+	char domain[IDN_TEXT];
 
 	if (route->hop_count > 0)
 		return route->key;
-	snprintf(out, SETTINGS_KEY_TEXT, "%s@%s", route->key, at != NULL ? at + 1 : "");
+	snprintf(out, SETTINGS_KEY_TEXT, "%s@%s", route->key, at != NULL ? ascii(at + 1, domain) : "");
 	str_lower(out + strlen(route->key));
 	return out;
 }
@@ -219,8 +241,9 @@ bool
 settings_is_ours(const struct settings *s, const char *domain)
 {
 	static const struct route_query nobody = { .sender = "", .recipient = "" };
+	char text[IDN_TEXT];
 
-	return *domain != '\0' && best_domain(&s->index->ours, domain, &nobody) != NULL;
+	return *domain != '\0' && best_domain(&s->index->ours, ascii(domain, text), &nobody) != NULL;
 }
 
 bool

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory/settings_types.h"
 #include "directory/settings.h"
+#include "mail/idn.h"
 #include "util/arena.h"
 #include "util/buf.h"
 #include "util/str.h"
@@ -60,20 +61,32 @@ check_domain(const char *domain, struct err *err)
 	if (is_host_name(domain))
 		return 0;
 	if (has_high_bytes(domain))
-		return err_set(err, "write the domain in its ASCII form (xn--...)");
+		return err_set(err, "IDNA (RFC 5891) allows no such domain name");
 	if (n > 1 && domain[n - 1] == '.')
 		return err_set(err, "a domain is written without the dot at its end");
 	return err_set(err, "a domain name is expected, as in example.com");
 }
 
+/* Names are kept as the DNS has them. */
+static const char *
+a_labels(const struct option_input *in)
+{
+	char text[IDN_TEXT];
+	const char *plain = idn_ascii(in->text, text);
+
+	return plain == NULL || plain == in->text ? in->text : arena_strdup(in->arena, plain);
+}
+
 static int
 parse_host_name(const struct option_input *in, void *out, struct err *err)
 {
-	if (check_domain(in->text, err) < 0)
+	const char *name = a_labels(in);
+
+	if (check_domain(name, err) < 0)
 		return -1;
-	if (strspn(in->text, "0123456789.") == strlen(in->text))
+	if (strspn(name, "0123456789.") == strlen(name))
 		return err_set(err, "a name is expected, not an address, as in mx.example.com");
-	*(const char **)out = in->text;
+	*(const char **)out = name;
 	return 0;
 }
 
@@ -86,9 +99,9 @@ print_text(struct buf *b, const struct option *o, const void *value)
 }
 
 static const char *
-lowered(const struct option_input *in)
+lowered(const struct option_input *in, const char *text)
 {
-	char *s = arena_strdup(in->arena, in->text);
+	char *s = arena_strdup(in->arena, text);
 
 	str_lower(s);
 	return s;
@@ -97,7 +110,7 @@ lowered(const struct option_input *in)
 static int
 parse_domain(const struct option_input *in, void *out, struct err *err)
 {
-	const char *s = in->text;
+	const char *s = a_labels(in);
 
 	if (str_starts(s, "file:"))
 		return err_set(err, "names from a file are not built yet");
@@ -107,7 +120,7 @@ parse_domain(const struct option_input *in, void *out, struct err *err)
 		return err_set(err, "a domain is expected, did you mean %.200s?", strchr(s, '@') + 1);
 	if (check_domain(*s == '.' ? s + 1 : s, err) < 0)
 		return -1;
-	*(const char **)out = lowered(in);
+	*(const char **)out = lowered(in, s);
 	return 0;
 }
 
@@ -171,11 +184,13 @@ static int
 host_and_port(const char *text, struct next_hop *hop, struct arena *arena, struct err *err)
 {
 	size_t n = strcspn(text, ":");
-	char *host = arena_strndup(arena, text, n);
+	char *host = arena_strndup(arena, text, n), ascii[IDN_TEXT];
 	uint64_t port = hop->lmtp ? LMTP_PORT : SMTP_PORT;
 
 	if (n > 1 && host[n - 1] == '.')
 		host[n - 1] = '\0';
+	if (idn_needed(host) && idn_ascii(host, ascii) != NULL)
+		host = arena_strdup(arena, ascii);
 	if (check_domain(host, err) < 0)
 		return -1;
 	if (text[n] == ':' && (str_u64(text + n + 1, strlen(text + n + 1), UINT16_MAX, &port) < 0 || port == 0))
@@ -256,22 +271,22 @@ print_next_hop(struct buf *b, const struct option *o, const void *value)
 static int
 parse_pattern(const struct option_input *in, void *out, struct err *err)
 {
-	const char *at = strrchr(in->text, '@'), *domain;
+	const char *text = a_labels(in), *at = strrchr(text, '@'), *domain;
 
-	if (at == NULL && is_host_name(in->text))
-		return err_set(err, "an address pattern is expected, did you mean @%.200s?", in->text);
+	if (at == NULL && is_host_name(text))
+		return err_set(err, "an address pattern is expected, did you mean @%.200s?", text);
 	if (at == NULL)
 		return err_set(err, "an address pattern is expected: user@example.com, @example.com or @.example.com");
-	if (at - in->text > LOCAL_MAX)
+	if (at - text > LOCAL_MAX)
 		return err_set(err, "what is before the @ is longer than %d characters", LOCAL_MAX);
 	domain = at + 1;
 	if (str_starts(domain, "*."))
 		return err_set(err, "did you mean @%.200s? It means every domain below %.200s", domain + 1, domain + 2);
-	if (*domain == '.' && at > in->text)
+	if (*domain == '.' && at > text)
 		return err_set(err, "a user below a domain is not a pattern: user@example.com or @.example.com");
 	if (check_domain(*domain == '.' ? domain + 1 : domain, err) < 0)
 		return -1;
-	*(const char **)out = lowered(in);
+	*(const char **)out = lowered(in, text);
 	return 0;
 }
 
@@ -322,7 +337,8 @@ parse_socket_path(const struct option_input *in, void *out, struct err *err)
 const struct option_type type_host_name = { "host name", "A full domain name.", sizeof(char *), parse_host_name,
 	print_text };
 const struct option_type type_domain = { "domain",
-	"A domain name. With a dot before it, every domain below that name, not the name itself.", sizeof(char *),
+	"A domain name, international ones as they are or in A-labels (xn--...). With a dot before it, every domain below "
+	"that name, not the name itself.", sizeof(char *),
 	parse_domain, print_text };
 const struct option_type type_address = { "address",
 	"A numeric address with a port, 192.0.2.1:25 or [2001:db8::1]:25; without the address, :25, every address "

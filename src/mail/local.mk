@@ -5,6 +5,7 @@ libtmail_la_SOURCES += \
 	src/mail/datastream.c src/mail/datastream.h \
 	src/mail/dsn.c src/mail/dsn.h src/mail/dsn_private.h src/mail/dsn_text.c \
 	src/mail/header.c src/mail/header.h \
+	src/mail/idn.c src/mail/idn.h \
 	src/mail/mime.c src/mail/mime.h \
 	src/mail/params.c src/mail/params.h \
 	src/mail/reply.c src/mail/reply.h \

@@ -3,6 +3,7 @@
 #include "spool/disk.h"
 #include "util/arena.h"
 #include "util/check.h"
+#include "util/map.h"
 #include "util/pool.h"
 
 #include <stdlib.h>
@@ -89,30 +90,36 @@ message_charge_rest(struct message *m, struct message_budget *budget)
 
 /* The array grows by doubling: capacity is the power of two not below the count. */
 static void
-add_group(struct message *m, const char *key)
+add_group(struct message *m, const char *key, uint32_t hash)
 {
 	const char **grown;
-	uint32_t n = m->group_count;
+	uint32_t n = m->group_count, *hashes;
 
 	if ((n & (n - 1)) == 0) {
 		grown = arena_alloc(m->arena, (n ? n * 2 : 1) * sizeof *grown);
 		if (n > 0)
 			memcpy(grown, m->group, n * sizeof *grown);
 		m->group = grown;
+		hashes = arena_alloc(m->arena, (n ? n * 2 : 1) * sizeof *hashes);
+		if (n > 0)
+			memcpy(hashes, m->group_hash, n * sizeof *hashes);
+		m->group_hash = hashes;
 	}
+	m->group_hash[n] = hash;
 	m->group[m->group_count++] = arena_strdup(m->arena, key);
 }
 
 uint16_t
 message_group(struct message *m, const char *key)
 {
-	uint32_t i;
+	uint32_t i, hash = (uint32_t)hash_bytes(key, strlen(key));
 
+	check(m->group_count == 0 || m->group_hash != NULL); /* not on one that was read back */
 	for (i = m->group_count; i > 0; i--)
-		if (strcmp(m->group[i - 1], key) == 0)
+		if (m->group_hash[i - 1] == hash && strcmp(m->group[i - 1], key) == 0)
 			return (uint16_t)(i - 1);
 	check(m->group_count < UINT16_MAX);
-	add_group(m, key);
+	add_group(m, key, hash);
 	return (uint16_t)(m->group_count - 1);
 }
 

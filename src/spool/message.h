@@ -59,6 +59,7 @@ struct message {
 	struct recipient *rcpt;
 	uint32_t rcpt_count;
 	const char **group;    /* next-hop keys, opaque to the spool */
+	uint32_t *group_hash;  /* of those message_group() added: mail by MX has a key for every domain */
 	uint32_t group_count;
 	uint64_t size;         /* bytes of content */
 	struct chunk *first, *last; /* the content; NULL while it is only on disk or in a blob */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Programs we did not write, around the built gateway: `make interop`. Run as root Postfix takes part, too.
 EXTRA_DIST += tests/interop/test_swaks.py tests/interop/test_smtplib.py tests/interop/test_postfix.py tests/interop/test_haproxy.py
+EXTRA_DIST += tests/interop/test_nsd.py
 EXTRA_DIST += tests/interop/test_dovecot_lmtp.py
 
 .PHONY: interop

@@ -171,7 +171,7 @@ class Gateway:
 
     def write_config(self, text):
         self.config = text
-        with open(self.config_path, "w") as f:
+        with open(self.config_path, "w", encoding="utf-8") as f:
             f.write(text)
 
     # ---- life

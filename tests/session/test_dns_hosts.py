@@ -1,11 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Next hops written as host names: their addresses come from the DNS, and mail waits while it does not say."""
 
+import socket
+import time
+import unittest
+
 import harness
 from zone import NXDOMAIN, REFUSED, RUBBISH, SERVFAIL, SILENT, TRUNCATE
 
 LETTER = b"Subject: test\r\n\r\nHello\r\n"
 QUICK = "queue { retry = { 1s, 2s } }\ndelivery { connect_timeout = 5s  command_timeout = 5s }\n"
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
 
 
 class Hosts(harness.SessionTest):
@@ -77,6 +90,53 @@ class Hosts(harness.SessionTest):
         zone.default = None
         hop.wait_messages(1)
 
+    @unittest.skipUnless(has_ipv6(), "this machine has no ::1")
+    def test_ipv6_first_and_ipv4_when_it_does_not_answer(self):
+        zone, four = self.zone(), self.next_hop()
+        zone.add("mail.example.net", "A", "127.0.0.1").add("mail.example.net", "AAAA", "::1")
+        deaf = socket.socket(socket.AF_INET6)  # its queue is full: whoever else connects hears nothing
+        self.addCleanup(deaf.close)
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        deaf.bind(("::1", four.port))
+        deaf.listen(0)
+        for _ in range(4):
+            filler = socket.socket(socket.AF_INET6)
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(("::1", four.port))
+        gateway = self.relay(zone, four)
+        began = time.monotonic()
+        gateway.send()
+        four.wait_messages(1)
+        self.assertGreater(time.monotonic() - began, 2.5)
+        self.assertEqual(gateway.records(event="hop-dead"), [])
+
+    @unittest.skipUnless(has_ipv6(), "this machine has no ::1")
+    def test_ipv6_is_used_where_it_answers(self):
+        zone, six = self.zone(), self.next_hop(address="::1")
+        zone.add("mail.example.net", "A", "127.0.0.1").add("mail.example.net", "AAAA", "::1")
+        gateway = self.relay(zone, six)
+        gateway.send()
+        six.wait_messages(1)
+        gateway.wait_log(event="delivered", hop="mail.example.net[::1]:%d" % six.port)
+
+    def test_slow_ipv6_answer_of_the_dns_does_not_hold_up_ipv4(self):
+        zone, hop = self.zone(), self.next_hop()
+        zone.add("mail.example.net", "A", "127.0.0.1").script("mail.example.net", "AAAA", SILENT)
+        gateway = self.relay(zone, hop)
+        began = time.monotonic()
+        gateway.send()
+        hop.wait_messages(1)
+        self.assertLess(time.monotonic() - began, 8 * harness.SLOW)
+
+    def test_international_names(self):
+        zone, hop = self.zone(), self.next_hop()
+        zone.add("xn--bro-hoa.example", "A", "127.0.0.1")
+        gateway = self.relay(zone, hop, "b\u00fcro.example")
+        gateway.send()
+        hop.wait_messages(1)
+        gateway.wait_log(event="delivered", hop="xn--bro-hoa.example[127.0.0.1]:%d" % hop.port)
+
     def test_all_addresses_are_tried(self):
         zone, hop = self.zone(), self.next_hop()
         zone.add("mail.example.net", "A", "127.0.0.2", "127.0.0.3", "127.0.0.1")
@@ -89,4 +149,4 @@ class Hosts(harness.SessionTest):
 
 
 if __name__ == "__main__":
-    harness.unittest.main()
+    unittest.main()

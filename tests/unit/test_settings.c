@@ -301,8 +301,8 @@ static const struct {
 	    "f:4: 'name = *.example.org': did you mean .example.org? It means every domain below example.org\n" },
 	{ "domain x { name = me@example.org next_hop = 10.0.0.1 }",
 	    "f:4: 'name = me@example.org': a domain is expected, did you mean example.org?\n" },
-	{ "domain x { name = m\303\274ller.example next_hop = 10.0.0.1 }",
-	    "f:4: 'name = m\303\274ller.example': write the domain in its ASCII form (xn--...)\n" },
+	{ "domain x { name = m\303\274.\303.example next_hop = 10.0.0.1 }",
+	    "f:4: 'name = m\303\274.\303.example': IDNA (RFC 5891) allows no such domain name\n" },
 	{ "domain x.example { }",
 	    "f:4: domain: 'next_hop' is missing, as in \"10.0.0.5:25\", \"10.9.0.5:25 backup\"\n" },
 	{ "domain x.example { next_hop = { \"10.0.0.1 backup\" } }",
@@ -756,6 +756,32 @@ keys_name_the_domain_where_a_route_delivers_by_mx(void **state)
 	settings_free(&s);
 }
 
+/* As people write them in the file, and as they come in addresses: either way the same. */
+static void
+international_domains_are_the_same_in_both_spellings(void **state)
+{
+	struct settings *s = good(SMALL "domain m\303\274ller.example { next_hop = { b\303\274ro.example, "
+	    "\"mx:b\303\234ro.example:26\" } }\n"
+	    "route r { match { recipient = { \"@.xn--bro-hoa.example\" } sender = \"@m\303\274ller.example\" } "
+	    "next_hop = 10.0.0.1 }\nroute default { }\n");
+	const struct route_settings *r;
+	char key[SETTINGS_KEY_TEXT];
+
+	(void)state;
+	assert_true(settings_is_ours(s, "xn--mller-kva.example"));
+	assert_true(settings_is_ours(s, "M\303\234LLER.example"));
+	assert_false(settings_is_ours(s, "m\303ller.example"));
+	r = route_of(s, "", "us\303\251r@m\303\274ller.example");
+	assert_string_equal(r->domain[0], "xn--mller-kva.example");
+	assert_string_equal(r->hop[0].host, "xn--bro-hoa.example");
+	assert_string_equal(r->hop[1].host, "xn--bro-hoa.example");
+	r = route_of(s, "a@xn--mller-kva.example", "x@a.b\303\274ro.example");
+	assert_string_equal(r->key, "route:r");
+	r = route_of(s, "", "x@\346\227\245\346\234\254.example");
+	assert_string_equal(settings_key(r, "x@\346\227\245\346\234\254.example", key), "route:default@xn--wgv71a.example");
+	settings_free(&s);
+}
+
 static void
 many_domains_load_quickly(void **state)
 {
@@ -842,6 +868,7 @@ main(void)
 		cmocka_unit_test(what_clients_and_routes_name_has_to_be_there_and_once),
 		cmocka_unit_test(without_a_matching_route_there_is_none),
 		cmocka_unit_test(keys_name_the_domain_where_a_route_delivers_by_mx),
+		cmocka_unit_test(international_domains_are_the_same_in_both_spellings),
 		cmocka_unit_test(many_domains_load_quickly),
 		cmocka_unit_test(example_files_load),
 		cmocka_unit_test(sample_is_right_line_by_line),

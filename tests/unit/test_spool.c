@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "spool_rig.h"
+#include "spool/store.h"
 #include "util/arena.h"
 #include "util/check.h"
 #include "util/clock.h"
@@ -351,6 +352,55 @@ a_wanted_bounce_survives_a_restart(void **state)
 	rig_start(&r);
 	rig_until(no_messages, &r, NULL, "the bounce to be delivered");
 	assert_int_equal(r.attempts, 2);
+	rig_stop(&r);
+	rig_fini(&r);
+}
+
+/* ---- queues that come and go ---- */
+
+static enum fate
+drop_when_empty(struct rig *r, struct entry *e, struct loaded *l, struct outcome *o, struct rcpt_state *rcpt)
+{
+	(void)r;
+	(void)o;
+	check(l->count == 1 && !queue_is_empty(entry_queue(e)));
+	rcpt[0].status = RCPT_DELIVERED;
+	return FATE_FINISH;
+}
+
+static void
+drop_queues(void *arg)
+{
+	struct rig *r = arg;
+	struct port *p = &r->spool->port[0];
+
+	list_each_safe(link, &p->queue_list) {
+		struct queue *q = list_entry(link, struct queue, all);
+
+		assert_true(queue_is_empty(q));
+		queue_set_user(q, NULL);
+		queue_drop(q);
+	}
+	assert_true(list_empty(&p->queue_list));
+}
+
+/* Delivery by MX has a queue for every domain mail was ever sent to. */
+static void
+an_empty_queue_is_dropped_and_comes_again(void **state)
+{
+	struct rig r;
+	unsigned i;
+
+	(void)state;
+	rig_init(&r);
+	r.fate = drop_when_empty;
+	rig_start(&r);
+	for (i = 0; i < 3; i++) {
+		rig_commit(&r, 0, 1000, 1, one_key, 1);
+		rig_until(no_messages, &r, NULL, "the delivery");
+		rig_run(&r, 0, drop_queues, &r);
+	}
+	assert_int_equal(r.attempts, 3);
 	rig_stop(&r);
 	rig_fini(&r);
 }
@@ -834,6 +884,7 @@ main(void)
 		cmocka_unit_test(acts_on_an_active_entry_apply_when_its_attempt_ends),
 		cmocka_unit_test(a_bounce_is_one_transaction_with_the_end_of_its_message),
 		cmocka_unit_test(a_wanted_bounce_survives_a_restart),
+		cmocka_unit_test(an_empty_queue_is_dropped_and_comes_again),
 		cmocka_unit_test(a_rekeyed_entry_moves_between_loops_and_stays_moved),
 		cmocka_unit_test(due_entries_come_in_the_order_of_arrival_also_after_a_restart),
 		cmocka_unit_test(beyond_the_cache_messages_are_read_back_equal),
