@@ -3,6 +3,7 @@
 #include "directory/settings.h"
 #include "directory/settings_destination.h"
 #include "directory/settings_dns.h"
+#include "directory/settings_domains.h"
 #include "directory/settings_source.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
@@ -266,9 +267,10 @@ static const struct option_word recipient_words[] = {
 	"that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
-	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
+	{ .name = "name", .type = &type_domain_or_file, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
 	  .fallback_help = "the name of the block", .example = "example.com, .example.com",
-	  .help = "The domains. With a dot before it, every domain below that name, not the name itself." },
+	  .help = "The domains. With a dot before it, every domain below that name, not the name itself. file:/path is a "
+		  "file with one name a line, read with the configuration." },
 	{ .name = "next_hop", .type = &type_next_hop, .flags = OPTION_LIST | OPTION_REQUIRED, ROUTE(hop),
 	  ROUTE_COUNT(hop_count), .example = "\"10.0.0.5:25\", \"10.9.0.5:25 backup\"",
 	  .help = "The mail servers of these domains. " NEXT_HOP_HELP },
@@ -444,18 +446,8 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 static void
 verify_domain(void *block, const struct option_context *c)
 {
-	struct route_settings *r = block;
-	struct option_input in = { .text = r->name, .place = &r->place, .arena = c->arena };
-	struct err err;
-
-	verify_hops(r, c);
-	if (r->domain_count > 0)
-		return;
-	r->domain = arena_zalloc(c->arena, sizeof *r->domain);
-	r->domain_count = 1;
-	if (type_domain.parse(&in, r->domain, &err) < 0)
-		conf_error(c->errors, &r->place, "domain %s: the block has no 'name', and '%s' is none: %s", r->name,
-		    r->name, err.text);
+	verify_hops(block, c);
+	settings_domains_read(block, c);
 }
 
 static void

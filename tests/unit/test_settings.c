@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 /* The smallest useful file. */
@@ -394,7 +395,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"domain x.example { next_hop = 10.0.0.1 recipients = verify }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = \"file:/x\" }",
 		"domain x.example { next_hop = 10.0.0.1 pipeline = strict }",
-		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }",
 		"route x { login = y next_hop = 10.0.0.1 }",
 	};
 	struct buf errors = { 0 }, text = { 0 };
@@ -576,6 +576,42 @@ destinations_are_found_by_host_and_domain(void **state)
 	settings_free(&s);
 	assert_null(parse(SMALL "destination a { rate = 1/s }\ndestination b { rate = 2/s }\n", &errors));
 	assert_string_equal(errors.data, "f:5: destination b: without a match there is one already, a of f:4\n");
+	buf_fini(&errors);
+}
+
+static void
+names_of_a_domain_come_from_a_file(void **state)
+{
+	char path[] = "domains-XXXXXX", text[512], message[256];
+	struct buf errors = { 0 };
+	struct settings *s;
+	int fd = mkstemp(path);
+	FILE *f = fdopen(fd, "w");
+
+	(void)state;
+	assert_non_null(f);
+	fputs("# customers\none.example\n\t.two.example # and below\r\n\nTHREE.example", f);
+	fflush(f);
+	snprintf(text, sizeof text, SMALL "domain customers { name = { here.example, \"file:%s\" } next_hop = 10.0.0.9 }\n",
+	    path);
+	s = good(text);
+	assert_int_equal(s->route[1].domain_count, 4);
+	assert_string_equal(route_of(s, "", "x@here.example")->key, "domain:customers");
+	assert_string_equal(route_of(s, "", "x@one.example")->key, "domain:customers");
+	assert_string_equal(route_of(s, "", "x@a.two.example")->key, "domain:customers");
+	assert_string_equal(route_of(s, "", "x@three.example")->key, "domain:customers");
+	assert_null(route_of(s, "", "x@two.example"));
+	settings_free(&s);
+	fputs("\nno_domain!\none.example\n", f);
+	fflush(f);
+	assert_null(parse(text, &errors));
+	snprintf(message, sizeof message, "%s:6: 'no_domain!': ", path);
+	assert_non_null(strstr(errors.data, message));
+	assert_null(parse(SMALL "domain d { name = \"file:/nowhere/at/all\" next_hop = 10.0.0.1 }\n", &errors));
+	assert_non_null(strstr(errors.data, "f:4: domain d: "));
+	assert_null(parse(SMALL "destination d { match { mx = \"file:/x\" } }\n", &errors));
+	fclose(f);
+	unlink(path);
 	buf_fini(&errors);
 }
 
@@ -865,6 +901,7 @@ main(void)
 		cmocka_unit_test(why_a_route_was_not_taken_is_told),
 		cmocka_unit_test(clients_are_known_by_the_longest_prefix),
 		cmocka_unit_test(destinations_are_found_by_host_and_domain),
+		cmocka_unit_test(names_of_a_domain_come_from_a_file),
 		cmocka_unit_test(what_clients_and_routes_name_has_to_be_there_and_once),
 		cmocka_unit_test(without_a_matching_route_there_is_none),
 		cmocka_unit_test(keys_name_the_domain_where_a_route_delivers_by_mx),
