@@ -17,6 +17,7 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_queue_release,
 	&cmd_queue_bounce,
 	&cmd_queue_drop,
+	&cmd_queue_redirect,
 	&cmd_route_test,
 	&cmd_destination_list,
 	&cmd_destination_suspend,

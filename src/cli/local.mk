@@ -10,6 +10,7 @@ libtmail_la_SOURCES += \
 	src/cli/cmd_queue_drop.c \
 	src/cli/cmd_queue_hold.c \
 	src/cli/cmd_queue_list.c \
+	src/cli/cmd_queue_redirect.c \
 	src/cli/cmd_queue_release.c \
 	src/cli/cmd_queue_retry.c \
 	src/cli/cmd_queue_shape.c \

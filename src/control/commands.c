@@ -17,6 +17,7 @@ static const struct admin_command *const commands[] = {
 	&queue_release_command,
 	&queue_bounce_command,
 	&queue_drop_command,
+	&queue_redirect_command,
 	&route_test_command,
 	&destination_list_command,
 	&destination_suspend_command,

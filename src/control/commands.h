@@ -15,7 +15,7 @@ extern const struct admin_command queue_shape_command;
 extern const struct admin_command queue_show_command, queue_why_command;
 extern const struct admin_command queue_cat_command;
 extern const struct admin_command queue_retry_command, queue_hold_command, queue_release_command,
-    queue_bounce_command, queue_drop_command;
+    queue_bounce_command, queue_drop_command, queue_redirect_command;
 
 /* The names that are suspended: a new array. DELIVERY may be NULL. */
 struct delivery;

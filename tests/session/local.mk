@@ -12,6 +12,7 @@ EXTRA_DIST += tests/session/postfix.py
 EXTRA_DIST += tests/session/zone.py
 EXTRA_DIST += tests/session/certificates.py
 EXTRA_DIST += tests/session/test_cli_queue.py
+EXTRA_DIST += tests/session/test_cli_redirect.py
 EXTRA_DIST += tests/session/test_cli_status.py
 EXTRA_DIST += tests/session/test_cli_tls.py
 EXTRA_DIST += tests/session/test_configuration.py
