@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The gateway: reads the configuration, opens what needs privileges, and hands over to the supervisor. */
+#include "control/log_target.h"
+#include "control/reload.h"
 #include "control/sandbox.h"
 #include "control/supervisor.h"
 #include "control/worker.h"
@@ -34,12 +36,21 @@ static const char help[] =
     "  -h, --help         this text\n"
     "  -V, --version      the version\n"
     "\n"
+    "SIGHUP, and `tmail reload`, read the configuration again and open the log again.\n"
     "SIGTERM ends it: transactions under way are finished, what was accepted stays queued.\n"
     "Configuration: tmail.conf(5). Administration: tmail(1).\n";
+
+enum { BIND_TRIES = 30 };
 
 struct arguments {
 	const char *config;
 	bool test, discard;
+};
+
+struct gateway {
+	struct worker_config worker;
+	struct reload *reload;
+	int original_stderr;
 };
 
 static void
@@ -142,28 +153,6 @@ prepare_state(const struct settings *s, const struct account *account)
 		fatal("cannot give %s to account %s: %s", spool, account->name, strerror(errno));
 }
 
-static void
-bind_listeners(const struct settings *s, struct worker_config *w)
-{
-	const struct timespec moment = { .tv_nsec = 100 * 1000 * 1000 };
-	struct err err;
-	unsigned i, k, n = 0, tries;
-
-	for (i = 0; i < s->listener_count; i++)
-		n += s->listener[i].address_count;
-	w->listen_fd = xcalloc(n, sizeof *w->listen_fd);
-	for (i = 0; i < s->listener_count; i++)
-		for (k = 0; k < s->listener[i].address_count; k++) {
-			int *fd = &w->listen_fd[w->listen_count++];
-
-			for (tries = 0; (*fd = listener_bind(&s->listener[i].address[k], &err)) < 0; tries++) {
-				if (err.code != EADDRINUSE || tries == 30)
-					fatal("%s:%d: %s", s->listener[i].place.file, s->listener[i].place.line, err.text);
-				nanosleep(&moment, NULL);
-			}
-		}
-}
-
 static int
 bind_admin(const struct settings *s)
 {
@@ -186,58 +175,96 @@ bind_admin(const struct settings *s)
 	return fd;
 }
 
-/* Standard error goes to the log's file too: a failed check or a sanitizer has its last word there. */
-static int
-open_log(const struct settings *s)
-{
-	int fd;
+/* ---- what the supervisor does beside minding the worker ---- */
 
-	if (strcmp(s->log.to, "stderr") == 0)
-		return STDERR_FILENO;
-	fd = open(s->log.to, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	if (fd < 0)
-		fatal("cannot open the log %s: %s", s->log.to, strerror(errno));
-	dup2(fd, STDERR_FILENO);
-	return fd;
+static void
+on_hangup(struct supervisor *s, void *arg)
+{
+	reload_begin(((struct gateway *)arg)->reload, s, 0);
+}
+
+static void
+on_message(struct supervisor *s, struct channel_message *m, void *arg)
+{
+	struct gateway *g = arg;
+
+	if (m->kind == CHANNEL_RELOAD)
+		reload_begin(g->reload, s, m->serial);
+	else if (m->kind == CHANNEL_APPLIED || m->kind == CHANNEL_REFUSED)
+		reload_answered(g->reload, s, m);
+	if (m->fd >= 0)
+		close(m->fd);
+}
+
+static void
+on_worker_gone(struct supervisor *s, void *arg)
+{
+	(void)s;
+	reload_lost(((struct gateway *)arg)->reload);
+}
+
+static int
+run_worker(const struct worker_history *history, void *arg)
+{
+	return worker_run(history, &((struct gateway *)arg)->worker);
+}
+
+static void
+open_all(struct gateway *g, const struct arguments *a)
+{
+	struct worker_config *w = &g->worker;
+	const struct sockets none = { 0 };
+	struct err err;
+
+	raise_descriptor_limit();
+	prepare_state(w->settings, &w->account);
+	w->path = a->config;
+	w->discard = a->discard;
+	g->original_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if ((w->log_fd = log_target_open(w->settings, g->original_stderr, &err)) < 0)
+		fatal("%s", err.text);
+	log_target_redirect(w->settings, w->log_fd, g->original_stderr);
+	if (sockets_bind(&w->sockets, &none, w->settings, BIND_TRIES, &err) < 0)
+		fatal("%s", err.text);
+	w->admin_fd = bind_admin(w->settings);
+	reload_init(g->reload, w, g->original_stderr);
 }
 
 int
 main(int argc, char **argv)
 {
 	struct arguments a = { 0 };
-	struct worker_config w = { 0 };
-	struct supervisor_config supervisor = { .worker = worker_run, .arg = &w };
-	struct settings *s;
+	static struct reload reload;
+	struct gateway g = { .reload = &reload };
+	struct supervisor_config supervisor = { .worker = run_worker, .hangup = on_hangup, .message = on_message,
+		.worker_gone = on_worker_gone, .arg = &g };
+	struct worker_config *w = &g.worker;
 	struct err err;
 	bool is_worker;
 	int status;
 
 	parse_arguments(&a, argc, argv);
-	s = load(a.config);
-	if (credentials_open(&w.credentials, s, &err) < 0)
+	w->settings = load(a.config);
+	if (credentials_open(&w->credentials, w->settings, &err) < 0)
 		fatal("%s", err.text);
 	if (a.test) {
 		printf("%s: good\n", a.config ? a.config : "embedded configuration");
-		credentials_fini(&w.credentials);
-		settings_free(&s);
+		credentials_fini(&w->credentials);
+		settings_free(&w->settings);
 		return 0;
 	}
-	if (account_find(s->user, &w.account, &err) < 0)
+	if (account_find(w->settings->user, &w->account, &err) < 0)
 		fatal("%s", err.text);
-	raise_descriptor_limit();
-	prepare_state(s, &w.account);
-	w.settings = s;
-	w.discard = a.discard;
-	w.log_fd = open_log(s);
-	bind_listeners(s, &w);
-	w.admin_fd = bind_admin(s);
-	supervisor.state = s->state;
-	supervisor.loops = s->threads;
+	open_all(&g, &a);
+	supervisor.state = xstrdup(w->settings->state);
+	supervisor.loops = w->settings->threads;
 	status = supervisor_run(&supervisor, &is_worker);
 	if (!is_worker)
-		unlink(s->admin.socket);
-	free(w.listen_fd);
-	credentials_fini(&w.credentials);
-	settings_free(&s);
+		unlink(w->settings->admin.socket);
+	reload_fini(g.reload);
+	sockets_fini(&w->sockets);
+	credentials_fini(&w->credentials);
+	settings_free(&w->settings);
+	free((char *)(uintptr_t)supervisor.state);
 	return status;
 }

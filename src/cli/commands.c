@@ -6,6 +6,7 @@
 
 const struct cli_command *const cli_commands[] = {
 	&cmd_status,
+	&cmd_reload,
 	&cmd_queue_list,
 	&cmd_queue_show,
 	&cmd_queue_cat,

@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 
-extern const struct cli_command cmd_status, cmd_help;
+extern const struct cli_command cmd_status, cmd_reload, cmd_help;
 extern const struct cli_command cmd_queue_list, cmd_queue_show, cmd_queue_cat, cmd_queue_count, cmd_queue_shape,
     cmd_queue_why;
 extern const struct cli_command cmd_tls_list;

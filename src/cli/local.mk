@@ -15,6 +15,7 @@ libtmail_la_SOURCES += \
 	src/cli/cmd_queue_retry.c \
 	src/cli/cmd_queue_shape.c \
 	src/cli/cmd_queue_show.c \
+	src/cli/cmd_reload.c \
 	src/cli/cmd_route_test.c \
 	src/cli/cmd_tls_list.c \
 	src/cli/cmd_status.c \

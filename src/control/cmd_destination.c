@@ -80,7 +80,7 @@ suspensions_to_json(struct delivery *delivery)
 static bool
 list_step(struct job *job)
 {
-	const struct settings *s = job->config->settings;
+	const struct settings *s = job->settings;
 	json_t *array = json_array(), *o;
 	struct listing list;
 	unsigned i;

@@ -113,7 +113,7 @@ find_target(struct job *job)
 	}
 	for (i = 0; route == NULL && i < sizeof blocks / sizeof *blocks; i++) {
 		a->target = arena_printf(job->arena, "%s%s", blocks[i], name);
-		route = settings_route_by_key(job->config->settings, a->target);
+		route = settings_route_by_key(job->settings, a->target);
 	}
 	if (route == NULL)
 		return job_fail(job, "bad-request", "route: there is no route \"%s\" with next hops", name);

@@ -5,6 +5,7 @@
 
 static const struct admin_command *const commands[] = {
 	&status_command,
+	&reload_command,
 	&tls_list_command,
 	&queue_list_command,
 	&queue_count_command,

@@ -6,7 +6,7 @@
 #include "control/job.h"
 #include "spool/spool.h"
 
-extern const struct admin_command status_command;
+extern const struct admin_command status_command, reload_command;
 extern const struct admin_command route_test_command;
 extern const struct admin_command destination_list_command, destination_suspend_command, destination_resume_command;
 extern const struct admin_command tls_list_command;

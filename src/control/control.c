@@ -3,6 +3,7 @@
 
 #include "control/client.h"
 #include "control/job.h"
+#include "directory/settings.h"
 #include "util/buf.h"
 #include "util/check.h"
 #include "util/clock.h"
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -28,10 +30,13 @@ enum {
 struct control {
 	struct control_config config;
 	pthread_t thread;
-	int stop; /* eventfd, readable: end */
+	int stop; /* eventfd, readable: look at STOPPING and NEXT */
+	atomic_bool stopping;
 	struct client *client[CLIENTS_MAX];
 	unsigned count;
 	uint64_t accept_after; /* clock_ms() */
+	pthread_mutex_t lock;
+	const struct settings *next; /* under LOCK: takes the place of the configuration's; NULL: none is waiting */
 };
 
 static void
@@ -97,6 +102,26 @@ serve_clients(struct control *c, const struct pollfd *p, unsigned count)
 	c->count = kept;
 }
 
+/* Between two steps of jobs, so that none sees a change in its middle. */
+static void
+take_settings(struct control *c)
+{
+	const struct settings *next;
+	uint64_t count;
+
+	pthread_mutex_lock(&c->lock);
+	next = c->next;
+	c->next = NULL;
+	if (next != NULL && c->stop >= 0 && read(c->stop, &count, sizeof count) < 0)
+		check(errno == EAGAIN || errno == EINTR);
+	pthread_mutex_unlock(&c->lock);
+	if (next == NULL)
+		return;
+	if (c->config.settings != NULL)
+		settings_unref(&c->config.settings);
+	c->config.settings = next;
+}
+
 static void *
 control_run(void *arg)
 {
@@ -106,6 +131,9 @@ control_run(void *arg)
 	unsigned i;
 
 	for (;;) {
+		take_settings(c);
+		if (atomic_load(&c->stopping))
+			break;
 		now = clock_ms();
 		p[0] = (struct pollfd){ .fd = c->stop, .events = POLLIN };
 		p[1] = (struct pollfd){ .fd = now < c->accept_after ? -1 : c->config.fd, .events = POLLIN };
@@ -116,7 +144,7 @@ control_run(void *arg)
 			continue;
 		}
 		if (p[0].revents != 0)
-			break;
+			continue;
 		serve_clients(c, p + 2, c->count);
 		if (p[1].revents != 0)
 			accept_clients(c, clock_ms());
@@ -133,6 +161,17 @@ start_thread(struct control *c, struct err *err)
 	return thread_start(&c->thread, "control", control_run, c, err);
 }
 
+static void
+control_free(struct control *c)
+{
+	if (c->next != NULL)
+		settings_unref(&c->next);
+	if (c->config.settings != NULL)
+		settings_unref(&c->config.settings);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
 int
 control_start(struct control **control, const struct control_config *config, struct err *err)
 {
@@ -144,8 +183,11 @@ control_start(struct control **control, const struct control_config *config, str
 	if (c->config.started == 0)
 		c->config.started = c->config.worker_started;
 	c->stop = -1;
+	pthread_mutex_init(&c->lock, NULL);
+	if (c->config.settings != NULL)
+		settings_ref(c->config.settings);
 	if (config->fd >= 0) {
-		c->stop = eventfd(0, EFD_CLOEXEC);
+		c->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (c->stop < 0 || fcntl(config->fd, F_SETFL, O_NONBLOCK) < 0) {
 			err_sys(err, "cannot serve the admin socket");
 			goto failed;
@@ -158,8 +200,24 @@ control_start(struct control **control, const struct control_config *config, str
 failed:
 	if (c->stop >= 0)
 		close(c->stop);
-	free(c);
+	control_free(c);
 	return -1;
+}
+
+void
+control_apply(struct control *c, const struct settings *settings)
+{
+	const struct settings *waiting;
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&c->lock);
+	waiting = c->next;
+	c->next = settings_ref(settings);
+	if (c->stop >= 0)
+		check(write(c->stop, &one, sizeof one) == (ssize_t)sizeof one);
+	pthread_mutex_unlock(&c->lock);
+	if (waiting != NULL)
+		settings_unref(&waiting);
 }
 
 void
@@ -170,12 +228,13 @@ control_stop(struct control **control)
 
 	if (c == NULL)
 		return;
+	atomic_store(&c->stopping, true);
 	if (c->config.fd >= 0) {
 		check(write(c->stop, &one, sizeof one) == (ssize_t)sizeof one);
 		pthread_join(c->thread, NULL);
 		close(c->stop);
 		close(c->config.fd);
 	}
-	free(c);
+	control_free(c);
 	*control = NULL;
 }

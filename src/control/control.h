@@ -10,15 +10,17 @@
 
 struct control;
 struct delivery;
+struct desk;
 struct loop;
 struct settings;
 struct smtp_server;
 struct spool;
 struct tls_ctx;
 
-/* What the server may look at and act on. Everything is borrowed but fd, and outlives the server. */
+/* What the server may look at and act on. Everything is borrowed but fd and settings, and outlives the server. */
 struct control_config {
-	const struct settings *settings;
+	const struct settings *settings; /* a reference is taken. A job that keeps it between steps has its own: job.h */
+	struct desk *desk;         /* to the supervisor; NULL: there is none (tests) */
 	struct spool *spool;
 	struct delivery *delivery; /* NULL: none runs (tests) */
 	struct smtp_server *smtp;  /* NULL: none runs (tests) */
@@ -33,6 +35,9 @@ struct control_config {
 
 /* Starts the thread. With fd -1 nothing is served and control_stop() has nothing to do. */
 int control_start(struct control **control, const struct control_config *config, struct err *err);
+
+/* Any thread: requests that come from now on see SETTINGS. */
+void control_apply(struct control *control, const struct settings *settings);
 
 /* Ends the thread and drops its clients. Loops must still run: the thread may be waiting for one of them. */
 void control_stop(struct control **control);

@@ -2,6 +2,7 @@
 #include "control/job.h"
 
 #include "control/filter.h"
+#include "directory/settings.h"
 #include "util/arena.h"
 #include "util/check.h"
 #include "util/counters.h"
@@ -131,6 +132,7 @@ job_new(const struct control_config *config, const struct ucred *peer, const cha
 	json_t *request;
 
 	job->config = config;
+	job->settings = config->settings != NULL ? settings_ref(config->settings) : NULL;
 	job->peer = *peer;
 	job->out = out;
 	job->arena = arena_new(0);
@@ -171,6 +173,8 @@ job_free(struct job **job)
 	if (j->state != NULL && j->command->end != NULL)
 		j->command->end(j);
 	json_decref(j->args);
+	if (j->settings != NULL)
+		settings_unref(&j->settings);
 	arena_free(&j->arena);
 	free(j);
 	*job = NULL;

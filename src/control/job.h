@@ -42,6 +42,7 @@ const struct admin_command *admin_command_find(const char *name);
 struct job {
 	const struct admin_command *command;
 	const struct control_config *config;
+	const struct settings *settings; /* a reference, or NULL in tests: those in force when the job began */
 	struct ucred peer;   /* who asked */
 	json_t *args;        /* an object; strings in it live as long as the job */
 	struct arena *arena; /* likewise, for what the command makes */

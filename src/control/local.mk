@@ -2,9 +2,16 @@
 libtmail_la_SOURCES += \
 	src/control/certificates.c src/control/certificates.h \
 	src/control/credentials.c src/control/credentials.h \
+	src/control/channel.c src/control/channel.h \
+	src/control/desk.c src/control/desk.h \
+	src/control/log_target.c src/control/log_target.h \
+	src/control/ports.c src/control/ports.h \
+	src/control/reload.c src/control/reload.h \
 	src/control/sandbox.c src/control/sandbox.h \
+	src/control/sockets.c src/control/sockets.h \
 	src/control/supervisor.c src/control/supervisor.h \
-	src/control/worker.c src/control/worker.h
+	src/control/worker.c src/control/worker.h \
+	src/control/worker_apply.c src/control/worker_private.h
 libtmail_la_SOURCES += \
 	src/control/client.c src/control/client.h \
 	src/control/cmd_destination.c \
@@ -13,6 +20,7 @@ libtmail_la_SOURCES += \
 	src/control/cmd_queue_list.c \
 	src/control/cmd_queue_shape.c \
 	src/control/cmd_queue_show.c \
+	src/control/cmd_reload.c \
 	src/control/cmd_route_test.c \
 	src/control/cmd_status.c \
 	src/control/cmd_tls_list.c \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/supervisor.h"
+#include "control/channel.h"
 #include "util/buf.h"
 #include "util/check.h"
 #include "util/clock.h"
@@ -8,6 +9,7 @@
 #include "util/str.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,8 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A worker that lived this long died of something new: the next one starts at once. */
@@ -36,9 +38,19 @@ struct supervisor {
 	unsigned restarts;
 	int64_t started;
 	sigset_t signals;
+	int signal_fd;
+	int channel; /* to the worker; -1: there is none */
+	struct channel_message message;
 	pid_t worker;
+	uint64_t stop_at; /* clock_ms(), while stopping */
 	bool stopping;
 };
+
+int
+supervisor_channel(const struct supervisor *s)
+{
+	return s->channel;
+}
 
 static char *
 crashes_path(const struct supervisor *s)
@@ -133,7 +145,7 @@ static int
 be_worker(struct supervisor *s)
 {
 	struct worker_history h = { .crashed = s->held, .restarts = s->restarts, .started = s->started,
-		.crash_slots = s->slots, .slot_count = s->config->loops };
+		.crash_slots = s->slots, .slot_count = s->config->loops, .channel = s->channel };
 	unsigned i;
 
 	for (i = 0; i < s->crash_count; i++)
@@ -147,13 +159,20 @@ static bool
 start_worker(struct supervisor *s)
 {
 	pid_t parent = getpid();
+	struct err err;
+	int end[2];
 
 	fflush(NULL);
+	if (channel_open(end, &err) < 0)
+		fatal("%s", err.text);
 	s->worker = fork();
 	if (s->worker < 0)
 		fatal("cannot make the worker process: %s", strerror(errno));
+	s->channel = end[s->worker > 0 ? 0 : 1];
+	close(end[s->worker > 0 ? 1 : 0]);
 	if (s->worker > 0)
 		return false;
+	close(s->signal_fd);
 	/* Without its supervisor a worker would keep ports and spool from the next one. It is safe at any moment. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -171,44 +190,99 @@ say_how_it_ended(int status)
 		log_event(LOG_ERROR, "crash", "the worker ended with status %d", WEXITSTATUS(status));
 }
 
-/* The next signal, or 0 after MS milliseconds (negative: no end). */
 static int
-next_signal(struct supervisor *s, int64_t ms)
+next_signal(const struct supervisor *s)
 {
-	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+	struct signalfd_siginfo info;
+
+	return read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+
+static void
+begin_to_stop(struct supervisor *s)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	s->stop_at = clock_ms() + STOP_MS;
+	if (s->config->stopping != NULL)
+		s->config->stopping(s, s->config->arg);
+	if (s->worker > 0)
+		kill(s->worker, SIGTERM);
+}
+
+/* SIGCHLD is looked at by who waits for the worker. */
+static void
+take_signals(struct supervisor *s)
+{
 	int sig;
 
-	do
-		sig = ms < 0 ? sigwaitinfo(&s->signals, NULL) : sigtimedwait(&s->signals, NULL, &t);
-	while (sig < 0 && errno == EINTR);
-	return sig < 0 ? 0 : sig;
+	while ((sig = next_signal(s)) != 0) {
+		if (sig == SIGTERM || sig == SIGINT)
+			begin_to_stop(s);
+		else if (sig == SIGHUP && !s->stopping && s->config->hangup != NULL)
+			s->config->hangup(s, s->config->arg);
+	}
+}
+
+static void
+take_messages(struct supervisor *s)
+{
+	int rc;
+
+	while (s->channel >= 0 && (rc = channel_receive(s->channel, &s->message)) != 0) {
+		if (rc < 0) {
+			close(s->channel);
+			s->channel = -1;
+		} else if (s->config->message != NULL)
+			s->config->message(s, &s->message, s->config->arg);
+		else if (s->message.fd >= 0)
+			close(s->message.fd);
+	}
+}
+
+/* Until something happens, clock_ms() is UNTIL (0: no end), or the tick is due. */
+static void
+wait_for_events(struct supervisor *s, uint64_t until)
+{
+	struct pollfd p[2] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->channel, .events = POLLIN } };
+	int64_t ms = s->config->tick != NULL ? s->config->tick(s, s->config->arg) : -1;
+	uint64_t now = clock_ms();
+
+	if (until != 0 && (ms < 0 || now + (uint64_t)ms > until))
+		ms = until > now ? (int64_t)(until - now) : 0;
+	if (poll(p, 2, ms < 0 ? -1 : (int)ms) <= 0)
+		return;
+	take_signals(s);
+	take_messages(s);
 }
 
 /* Waits for the worker's end; its status, or -1 when it had to be killed after the time for stopping. */
 static int
 attend(struct supervisor *s)
 {
-	uint64_t stop_at = 0;
-	int sig, status;
+	int status;
 
 	for (;;) {
-		sig = next_signal(s, stop_at == 0 ? -1 : stop_at > clock_ms() ? (int64_t)(stop_at - clock_ms()) : 0);
-		if (sig == SIGCHLD && waitpid(s->worker, &status, WNOHANG) == s->worker)
-			return status;
-		if ((sig == SIGTERM || sig == SIGINT) && !s->stopping) {
-			s->stopping = true;
-			stop_at = clock_ms() + STOP_MS;
-			kill(s->worker, SIGTERM);
-		}
-		if (sig == SIGHUP)
-			log_event(LOG_WARN, "supervisor", "reloading is not built yet: restart to apply a new configuration");
-		if (sig == 0 && stop_at != 0) {
+		wait_for_events(s, s->stop_at);
+		if (waitpid(s->worker, &status, WNOHANG) == s->worker)
+			break;
+		if (s->stop_at != 0 && clock_ms() >= s->stop_at) {
 			log_event(LOG_ERROR, "supervisor", "the worker did not end in %d s: killing it", STOP_MS / 1000);
 			kill(s->worker, SIGKILL);
 			waitpid(s->worker, &status, 0);
-			return -1;
+			status = -1;
+			break;
 		}
 	}
+	take_messages(s); /* its last words */
+	if (s->channel >= 0)
+		close(s->channel);
+	s->channel = -1;
+	s->worker = 0;
+	if (s->config->worker_gone != NULL)
+		s->config->worker_gone(s, s->config->arg);
+	return status;
 }
 
 /* False when the supervisor was told to stop meanwhile. */
@@ -216,14 +290,10 @@ static bool
 wait_before_restart(struct supervisor *s, uint64_t ms)
 {
 	uint64_t until = clock_ms() + ms;
-	int sig;
 
-	while (clock_ms() < until) {
-		sig = next_signal(s, (int64_t)(until - clock_ms()));
-		if (sig == SIGTERM || sig == SIGINT)
-			return false;
-	}
-	return true;
+	while (clock_ms() < until && !s->stopping)
+		wait_for_events(s, until);
+	return !s->stopping;
 }
 
 int
@@ -245,6 +315,10 @@ supervisor_run(const struct supervisor_config *config, bool *is_worker)
 	sigaddset(&s.signals, SIGINT);
 	sigaddset(&s.signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &s.signals, NULL);
+	s.signal_fd = signalfd(-1, &s.signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s.signal_fd < 0)
+		fatal("cannot wait for signals: %s", strerror(errno));
+	s.channel = -1;
 	for (;;) {
 		born = clock_ms();
 		*is_worker = start_worker(&s);

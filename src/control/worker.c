@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/worker.h"
 #include "control/control.h"
+#include "control/desk.h"
+#include "control/ports.h"
+#include "control/worker_private.h"
 #include "delivery/delivery.h"
 #include "directory/settings.h"
 #include "dns/dns.h"
-#include "net/listener.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "net/work.h"
@@ -16,39 +18,18 @@
 #include "util/log.h"
 #include "util/thread.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Disk reads, file syncs and hashing; the loops do the rest. */
 enum { WORKER_THREADS = 4, DRAIN_MS = 10000, ABORT_MS = 5000 };
-
-struct worker {
-	const struct worker_config *config;
-	const struct settings *settings;
-	struct loop **loop;
-	pthread_t *thread;
-	unsigned loops;
-	struct spool *spool;
-	struct smtp_server *server;
-	struct smtp_listener *smtp_listener;
-	struct listener **listener;
-	unsigned listeners;
-	struct delivery *delivery;
-	struct control *control;
-	char *spool_path;
-	char *suspended_path;
-};
-
-/* A cancelled drain must not hang on a call that is made on the first loop. */
-struct on_first_loop {
-	struct post post;
-	struct worker *w;
-	bool start;
-};
 
 static void *
 loop_thread(void *arg)
@@ -68,31 +49,13 @@ open_spool(struct worker *w, const struct worker_history *h, struct err *err)
 	return spool_open(&w->spool, &c, err);
 }
 
-static void
-make_listeners(struct worker *w)
-{
-	const struct listener_settings *l;
-	unsigned i, k;
-
-	w->listener = xcalloc(w->config->listen_count, sizeof(struct listener *));
-	w->smtp_listener = xcalloc(w->settings->listener_count, sizeof *w->smtp_listener);
-	for (i = 0; i < w->settings->listener_count; i++) {
-		l = &w->settings->listener[i];
-		w->smtp_listener[i].server = w->server;
-		w->smtp_listener[i].settings = l;
-		for (k = 0; k < l->address_count; k++, w->listeners++)
-			w->listener[w->listeners] = listener_new(w->config->listen_fd[w->listeners], w->loop, w->loops,
-			    smtp_server_connected, &w->smtp_listener[i]);
-	}
-}
-
 static int
 assemble(struct worker *w, const struct worker_history *h, struct err *err)
 {
-	struct smtp_server_config smtp = { .settings = w->settings, .tls = w->config->credentials.server };
+	struct smtp_server_config smtp = { .settings = w->settings };
 	struct delivery_config delivery = { .settings = w->settings, .tls = w->config->credentials.client,
 		.tls_verify = w->config->credentials.verify, .suspended = w->suspended_path };
-	struct control_config control = { .settings = w->settings, .fd = w->config->admin_fd, .restarts = h->restarts,
+	struct control_config control = { .settings = w->settings, .desk = w->desk, .fd = w->config->admin_fd, .restarts = h->restarts,
 		.started = h->started };
 	unsigned i;
 
@@ -118,34 +81,51 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 	control.delivery = w->delivery;
 	if (control_start(&w->control, &control, err) < 0)
 		return -1;
-	make_listeners(w);
+	w->ports = ports_new(w->loop, w->loops, w->server);
 	spool_start(w->spool, delivery_ready, w->delivery);
 	return 0;
 }
 
-static void
-on_first_loop(struct post *post)
-{
-	struct on_first_loop *o = (struct on_first_loop *)post;
-	unsigned i;
+struct call {
+	struct post post;
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t done;
+};
 
-	for (i = 0; i < o->w->listeners; i++)
-		if (o->start)
-			listener_start(o->w->listener[i]);
-		else
-			listener_stop(o->w->listener[i]);
-	free(o);
+static void
+on_call(struct post *post)
+{
+	struct call *c = (struct call *)post;
+
+	c->fn(c->arg);
+	sem_post(&c->done);
+}
+
+void
+worker_call(struct loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct call c = { .post.fn = on_call, .fn = fn, .arg = arg };
+
+	check(sem_init(&c.done, 0, 0) == 0);
+	loop_post(loop, &c.post);
+	while (sem_wait(&c.done) < 0)
+		;
+	sem_destroy(&c.done);
 }
 
 static void
-listen_or_stop(struct worker *w, bool start)
+begin_listening(void *arg)
 {
-	struct on_first_loop *o = xcalloc(1, sizeof *o);
+	struct worker *w = arg;
 
-	o->post.fn = on_first_loop;
-	o->w = w;
-	o->start = start;
-	loop_post(w->loop[0], &o->post);
+	ports_apply(w->ports, w->settings, &w->config->sockets, w->config->credentials.server);
+}
+
+static void
+stop_listening(void *arg)
+{
+	ports_stop(arg);
 }
 
 static bool
@@ -169,7 +149,7 @@ stop(struct worker *w)
 	unsigned i;
 
 	log_event(LOG_INFO, "stopping", "finishing transactions");
-	listen_or_stop(w, false);
+	worker_call(w->loop[0], stop_listening, w->ports);
 	smtp_server_drain(w->server);
 	delivery_drain(w->delivery);
 	if (!wait_until_quiet(w, DRAIN_MS)) {
@@ -189,8 +169,7 @@ take_apart(struct worker *w)
 {
 	unsigned i;
 
-	for (i = 0; i < w->listeners; i++)
-		listener_free(&w->listener[i]);
+	ports_free(&w->ports);
 	smtp_server_free(&w->server);
 	delivery_free(&w->delivery);
 	dns_stop();
@@ -198,8 +177,9 @@ take_apart(struct worker *w)
 	spool_close(&w->spool);
 	for (i = 0; i < w->loops; i++)
 		loop_free(&w->loop[i]);
-	free(w->listener);
-	free(w->smtp_listener);
+	desk_free(&w->desk);
+	incoming_fini(&w->incoming);
+	settings_unref(&w->settings);
 	free(w->loop);
 	free(w->thread);
 	free(w->spool_path);
@@ -214,17 +194,43 @@ cannot_start(const struct err *err)
 	return 2;
 }
 
+/* Until SIGTERM, or until there is no supervisor any more. */
+static void
+serve(struct worker *w)
+{
+	struct signalfd_siginfo info;
+	struct pollfd p[2] = { { .events = POLLIN }, { .fd = w->channel, .events = POLLIN } };
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	p[0].fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	check(p[0].fd >= 0);
+	channel_send(w->channel, CHANNEL_READY, 0, "", -1, NULL);
+	for (;;) {
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[0].revents != 0 && read(p[0].fd, &info, sizeof info) > 0)
+			break;
+		if (p[1].revents != 0 && worker_listen_to_supervisor(w) < 0)
+			break;
+	}
+	close(p[0].fd);
+}
+
 int
 worker_run(const struct worker_history *history, void *arg)
 {
-	struct worker w = { .config = arg, .settings = ((struct worker_config *)arg)->settings };
+	struct worker w = { .config = arg, .channel = history->channel };
 	const char *writable[1];
 	struct buf path = { 0 };
 	struct err err;
-	sigset_t signals;
 	unsigned i;
-	int sig;
 
+	w.settings = settings_ref(w.config->settings);
+	w.desk = desk_new(w.channel);
+	incoming_init(&w.incoming);
 	buf_printf(&path, "%s/spool", w.settings->state);
 	w.spool_path = buf_take(&path);
 	buf_printf(&path, "%s/suspended", w.spool_path);
@@ -235,19 +241,16 @@ worker_run(const struct worker_history *history, void *arg)
 		return cannot_start(&err);
 	if (log_open(w.config->log_fd, w.settings->log.level, &err) < 0 || assemble(&w, history, &err) < 0)
 		return cannot_start(&err);
-	/* The supervisor's mask is ours too: SIGTERM waits for sigwait() below. */
+	/* The supervisor's mask is ours too: no other thread sees SIGTERM. */
 	for (i = 0; i < w.loops; i++)
 		if (thread_start(&w.thread[i], "loop", loop_thread, w.loop[i], &err) < 0)
 			fatal("%s", err.text);
-	listen_or_stop(&w, true);
+	worker_call(w.loop[0], begin_listening, &w);
 	log_event(LOG_INFO, "started", "tmail %s serves as %s", PACKAGE_VERSION, w.settings->hostname);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	while (sigwait(&signals, &sig) != 0)
-		;
+	serve(&w);
 	stop(&w);
 	take_apart(&w);
+	close(w.channel);
 	log_event(LOG_INFO, "stopped", "everything accepted is on disk");
 	log_close();
 	return 0;

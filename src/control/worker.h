@@ -5,19 +5,20 @@
 
 #include "control/credentials.h"
 #include "control/sandbox.h"
+#include "control/sockets.h"
 #include "control/supervisor.h"
 
 #include <stdbool.h>
 
 struct settings;
 
-/* What the supervisor opened with its privileges. */
+/* What the supervisor opened with its privileges; a reload changes it for the worker after this one. */
 struct worker_config {
-	const struct settings *settings;
+	struct settings *settings;
+	const char *path;        /* of the configuration; NULL: the demonstration */
 	struct account account;
 	struct credentials credentials;
-	int *listen_fd;          /* in order of listeners and their addresses */
-	unsigned listen_count;
+	struct sockets sockets;
 	int admin_fd;
 	int log_fd;
 	bool discard;            /* accept and throw away: for measuring what durability costs */

@@ -3,6 +3,7 @@
 
 #include "delivery/limit.h"
 #include "delivery/site.h"
+#include "directory/settings.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "util/check.h"
@@ -26,12 +27,12 @@ conn_new(struct site *site, struct hop *hop)
 	c->hop = hop;
 	c->loop = site->home->loop;
 	c->state = CONN_OPENING;
-	site->conns++;
 	io_init(&c->io, -1);
 	if (hop->conns++ == 0)
 		hop->progress_at = site_now(site);
 	hop->opening++;
 	list_append(&hop->busy, &c->link);
+	site->conns++;
 	atomic_fetch_add(&site->delivery->active, 1);
 	counter_add(COUNTER_CONNECTIONS_OPEN, 1);
 	return c;
@@ -68,7 +69,10 @@ conn_free(struct conn *c)
 	buf_fini(&c->out);
 	counter_sub(COUNTER_CONNECTIONS_OPEN, 1);
 	atomic_fetch_sub(&c->site->delivery->active, 1);
-	c->site->conns--;
+	if (--c->site->conns == 0 && c->site->retired)
+		site_pump_later(c->site);
+	if (c->settings != NULL)
+		settings_unref(&c->settings);
 	free(c);
 }
 
@@ -129,7 +133,7 @@ conn_is_worn(const struct conn *c)
 	uint32_t most = c->limit != NULL ? limit_messages(c->limit) : 0;
 
 	if (most == 0)
-		most = c->site->settings->delivery.messages_per_connection;
+		most = conn_settings(c)->delivery.messages_per_connection;
 	if ((most > 0 && c->begun >= most) || (c->old_at != 0 && site_now(c->site) >= c->old_at))
 		return true;
 	return c->limit != NULL && c->begun >= FAIR_SHARE && limit_wanted(c->limit, clock_us());
@@ -145,6 +149,8 @@ go_idle(struct conn *c)
 	c->idle_until = site_now(c->site) + conn_idle_timeout(c);
 	if (c->old_at != 0 && c->old_at < c->idle_until)
 		c->idle_until = c->old_at;
+	if (c->settings != NULL)
+		settings_unref(&c->settings);
 	stay_idle(c);
 }
 
@@ -158,7 +164,7 @@ broken(struct conn *c, bool hop_failed)
 	bool retired = hop->retired, opening = c->state == CONN_OPENING;
 
 	conn_free(c);
-	if (atomic_load_explicit(&site->delivery->draining, memory_order_relaxed))
+	if (site_is_ending(site))
 		return;
 	if (hop_failed || opening)
 		counter_add(COUNTER_CONNECTIONS_FAILED, 1);
@@ -206,11 +212,12 @@ run(void *arg)
 	uint32_t age = c->site->settings->delivery.connection_age;
 	int rc = 0;
 
-	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && atomic_load(&d->draining))) {
+	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && site_is_ending(c->site))) {
 		conn_free(c);
 		return;
 	}
 	c->task = task_self();
+	c->settings = settings_ref(c->site->settings);
 	if (c->state == CONN_OPENING) {
 		rc = conn_establish(c);
 		c->blame = rc < 0 && c->held_ms == 0 && !conn_blames_source(c);
@@ -224,11 +231,11 @@ run(void *arg)
 	if (rc == 0)
 		rc = conn_transact(c);
 	c->task = NULL;
-	if (rc < 0 && c->held_ms > 0 && !atomic_load(&d->draining))
+	if (rc < 0 && c->held_ms > 0 && !site_is_ending(c->site))
 		held(c);
 	else if (rc < 0)
 		broken(c, c->blame);
-	else if (c->closing || c->hop->retired || c->hop->suspended || atomic_load(&d->draining))
+	else if (c->closing || c->hop->retired || c->hop->suspended || site_is_ending(c->site))
 		leave(c);
 	else
 		go_idle(c);

@@ -17,6 +17,7 @@
 
 struct limit;
 struct loop;
+struct settings;
 struct site;
 struct task;
 
@@ -36,6 +37,7 @@ enum conn_state { CONN_OPENING = 1, CONN_BUSY, CONN_IDLE, CONN_QUITTING };
 struct conn {
 	struct list link; /* in hop->idle or hop->busy */
 	struct site *site;
+	const struct settings *settings; /* a reference, while a task runs: what its attempts go by */
 	struct hop *hop;
 	struct loop *loop;
 	struct io io;
@@ -108,6 +110,9 @@ int conn_flush(struct conn *c, uint64_t timeout);
 
 /* In its task: the next complete reply, into c->reply. -1 with c->err: time-out, end of stream, rubbish. */
 int conn_reply(struct conn *c, uint64_t timeout);
+
+/* What its attempts go by; what the site goes by, while it is idle. */
+const struct settings *conn_settings(const struct conn *c);
 
 /* Milliseconds, of the settings. */
 uint64_t conn_command_timeout(const struct conn *c);

@@ -8,6 +8,7 @@
 #include "util/check.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,20 +131,43 @@ feed_blob(struct sender *s, const struct message *m)
 	return rc;
 }
 
+static int
+feed_message(struct sender *s, const struct message *m)
+{
+	struct conn *c = s->c;
+
+	if ((m->blob[0] == '\0' || m->first != NULL ? feed_chunks(s, m) : feed_blob(s, m)) < 0)
+		return -1;
+	/* Whatever went wrong before us: a message that is not whole does not get its final dot. */
+	if (s->taken != m->size) {
+		c->own_fault = true;
+		return err_set(&c->err, "the message has %llu bytes in place of %llu", (unsigned long long)s->taken,
+		    (unsigned long long)m->size);
+	}
+	return 0;
+}
+
 int
 content_send(struct conn *c, const struct message *m, const char *tail, size_t tail_len)
 {
 	struct sender s = { .c = c, .dots = (m->flags & MESSAGE_DOTS) != 0, .last = { '\r', '\n' } };
 
-	if ((m->blob[0] == '\0' || m->first != NULL ? feed_chunks(&s, m) : feed_blob(&s, m)) < 0)
+	if (feed_message(&s, m) < 0)
 		return -1;
-	/* Whatever went wrong before us: a message that is not whole does not get its final dot. */
-	if (s.taken != m->size) {
-		c->own_fault = true;
-		return err_set(&c->err, "the message has %llu bytes in place of %llu", (unsigned long long)s.taken,
-		    (unsigned long long)m->size);
-	}
 	if ((s.last[0] != '\r' || s.last[1] != '\n') && put(&s, "\r\n", 2) < 0)
 		return -1;
 	return put(&s, tail, tail_len) < 0 ? -1 : flush(&s);
+}
+
+/* What is not whole gets less than the octets announced and is no message for the next hop. */
+int
+content_send_chunk(struct conn *c, const struct message *m)
+{
+	struct sender s = { .c = c };
+	char line[48];
+	int n = snprintf(line, sizeof(line), "BDAT %llu LAST\r\n", (unsigned long long)m->size);
+
+	if (put(&s, line, (size_t)n) < 0 || feed_message(&s, m) < 0)
+		return -1;
+	return flush(&s);
 }

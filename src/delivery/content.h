@@ -12,4 +12,7 @@ struct message;
  * closed at once, so that the next hop sees the message is not whole. */
 int content_send(struct conn *c, const struct message *m, const char *tail, size_t tail_len);
 
+/* The same as one chunk: "BDAT size LAST", then M as it is (RFC 3030). */
+int content_send_chunk(struct conn *c, const struct message *m);
+
 #endif

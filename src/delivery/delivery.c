@@ -18,6 +18,8 @@ on_drain(struct post *post)
 
 	list_each(link, &home->sites)
 		site_drain(list_entry(link, struct site, link));
+	list_each(old, &home->retired)
+		site_drain(list_entry(old, struct site, link));
 }
 
 static void
@@ -27,6 +29,8 @@ on_abort(struct post *post)
 
 	list_each(link, &home->sites)
 		site_abort(list_entry(link, struct site, link));
+	list_each(old, &home->retired)
+		site_abort(list_entry(old, struct site, link));
 }
 
 static void
@@ -65,7 +69,8 @@ delivery_new(struct delivery **out, const struct delivery_config *config)
 {
 	struct delivery *d = xcalloc(1, sizeof(*d));
 
-	d->settings = config->settings;
+	pthread_mutex_init(&d->lock, NULL);
+	d->settings = settings_ref(config->settings);
 	d->spool = config->spool;
 	d->tls = config->tls;
 	d->tls_verify = config->tls_verify;
@@ -81,10 +86,22 @@ delivery_new(struct delivery **out, const struct delivery_config *config)
 		home->drain.fn = on_drain;
 		home->abort.fn = on_abort;
 		home->wake.fn = on_wake;
+		home->settings = settings_ref(config->settings);
 		timer_init(&home->tidy, on_tidy);
 		list_init(&home->sites);
+		list_init(&home->retired);
 	}
 	*out = d;
+}
+
+static void
+free_sites(struct list *sites)
+{
+	list_each_safe(link, sites) {
+		struct site *site = list_entry(link, struct site, link);
+
+		site_free(&site);
+	}
 }
 
 void
@@ -94,12 +111,13 @@ delivery_free(struct delivery **delivery)
 
 	if (d == NULL)
 		return;
-	for (unsigned i = 0; i < d->count; i++)
-		list_each_safe(link, &d->home[i].sites) {
-			struct site *site = list_entry(link, struct site, link);
-
-			site_free(&site);
-		}
+	for (unsigned i = 0; i < d->count; i++) {
+		free_sites(&d->home[i].sites);
+		free_sites(&d->home[i].retired);
+		settings_unref(&d->home[i].settings);
+	}
+	settings_unref(&d->settings);
+	pthread_mutex_destroy(&d->lock);
 	limits_free(&d->limits);
 	suspensions_free(&d->suspensions);
 	free(d->home);

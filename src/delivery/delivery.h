@@ -21,7 +21,7 @@ struct spool;
 struct tls_ctx;
 
 struct delivery_config {
-	const struct settings *settings; /* borrowed until delivery_free() */
+	const struct settings *settings; /* to begin with; a reference is taken */
 	struct spool *spool;
 	struct tls_ctx *tls;             /* borrowed likewise, for TLS towards next hops, */
 	struct tls_ctx *tls_verify;      /* and where a route verifies */
@@ -36,6 +36,13 @@ void delivery_new(struct delivery **d, const struct delivery_config *config);
 /* The call-back for spool_start(), with the delivery as ARG: QUEUE has something due. On the queue's loop; does
  * little: the work begins in a later turn of the loop. */
 void delivery_ready(struct queue *queue, void *arg);
+
+/* Any thread but a loop's, loops running: attempts from now on go by SETTINGS. Waits for the loops; attempts that run
+ * end by the settings they began with. */
+void delivery_apply(struct delivery *d, const struct settings *settings);
+
+/* Any thread: a reference to the settings in force. */
+const struct settings *delivery_settings(struct delivery *d);
 
 /* Any thread, once: no new attempts; transactions that run end, then every connection says QUIT and closes. */
 void delivery_drain(struct delivery *d);

@@ -33,7 +33,8 @@ enum {
 struct exchange {
 	const char *domain;    /* of recipients, in the queue's key; NULL: what the configuration names */
 	bool asking;
-	struct task *task;     /* that asks */
+	struct task *task;     /* that asks, */
+	const struct settings *settings; /* and what it began with: a reference */
 	bool refusing;         /* nothing leads there: mail goes back */
 	uint64_t again_at;     /* 0: at once */
 	unsigned failures;     /* in a row */
@@ -134,7 +135,7 @@ static bool
 is_own_host(const struct finding *f)
 {
 	for (unsigned i = 0; i < f->host.count; i++)
-		if (own_address(f->site->settings, &f->host.addr[i]))
+		if (own_address(f->site->exchange->settings, &f->host.addr[i]))
 			return true;
 	return false;
 }
@@ -173,7 +174,7 @@ find_cut(struct finding *f, uint16_t port)
 	for (i = 0; i < f->mx.count; i++)
 		dns_prefetch_addresses(f->mx.host[i].name);
 	for (i = 0; i < f->mx.count; i++) {
-		if (own_name(f->site->settings, f->mx.host[i].name))
+		if (own_name(f->site->exchange->settings, f->mx.host[i].name))
 			break;
 		host_lookup(f->mx.host[i].name, port, 0, f->deadline, &f->host);
 		if (is_own_host(f))
@@ -227,7 +228,7 @@ take_literal(struct finding *f, const char *literal)
 
 	if (addr_parse_literal(literal, SMTP_PORT, &spec->address) < 0)
 		never(f, "5.1.2", true, "%.200s is no address", literal);
-	else if (own_address(f->site->settings, &spec->address))
+	else if (own_address(f->site->exchange->settings, &spec->address))
 		never(f, "5.4.6", true, "mail for %.180s loops back to this gateway", literal);
 	else {
 		spec->weight = 1;
@@ -344,6 +345,7 @@ ask(void *arg)
 	free(f);
 	site->exchange->task = NULL;
 	site->exchange->asking = false;
+	settings_unref(&site->exchange->settings);
 	atomic_fetch_sub(&site->delivery->active, 1);
 	site_pump_later(site);
 }
@@ -356,7 +358,7 @@ refuse(void *arg)
 	struct errand a = { 0 };
 	struct entry *e;
 
-	while (!atomic_load(&site->delivery->draining) && x->refusing && (e = queue_take(site->queue)) != NULL) {
+	while (!site_is_ending(site) && x->refusing && (e = queue_take(site->queue)) != NULL) {
 		if (errand_begin(&a, site, e) == 0) {
 			errand_settle_all(&a, FATE_FAILED, entry_bounce_wanted(e) ? "returned by the administrator" : x->reason,
 			    entry_bounce_wanted(e) ? "5.0.0" : x->status);
@@ -372,10 +374,12 @@ static bool
 begin_asking(struct site *site)
 {
 	site->exchange->asking = true;
+	site->exchange->settings = settings_ref(site->settings);
 	atomic_fetch_add(&site->delivery->active, 1);
 	if (task_start(ask, site, "mx") == 0)
 		return true;
 	site->exchange->asking = false;
+	settings_unref(&site->exchange->settings);
 	atomic_fetch_sub(&site->delivery->active, 1);
 	return false;
 }

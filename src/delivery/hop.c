@@ -129,6 +129,13 @@ hops_set(struct hops *h, const struct hop_spec *spec, unsigned count, void (*gon
 }
 
 void
+hops_apply(struct hops *h, const struct queue_settings *queue)
+{
+	h->retry_min = least(HOP_RETRY_MIN, (uint64_t)queue->retry_min * 1000);
+	h->retry_max = least(HOP_RETRY_MAX, (uint64_t)queue->retry_max * 1000);
+}
+
+void
 hops_init(struct hops *h, const struct route_settings *route, const struct queue_settings *queue)
 {
 	struct hop_spec spec[SETTINGS_HOPS_MAX];
@@ -136,12 +143,45 @@ hops_init(struct hops *h, const struct route_settings *route, const struct queue
 
 	memset(h, 0, sizeof(*h));
 	h->connections = route->connections ? route->connections : 1;
-	h->retry_min = least(HOP_RETRY_MIN, (uint64_t)queue->retry_min * 1000);
-	h->retry_max = least(HOP_RETRY_MAX, (uint64_t)queue->retry_max * 1000);
+	hops_apply(h, queue);
 	for (unsigned i = 0; i < route->hop_count; i++)
 		if (route->hop[i].kind != NEXT_HOP_MX)
 			hop_spec_of(route, i, &spec[n++]);
 	hops_set(h, spec, n, NULL, NULL);
+}
+
+static void
+inherit(struct hop *hop, struct hop *old, uint64_t now)
+{
+	hop->state = old->state;
+	hop->suspect = old->suspect;
+	hop->failures = old->failures;
+	hop->dead_until = old->dead_until;
+	hop->calm_until = old->calm_until;
+	hop->plain_until = old->plain_until;
+	hop->limit = old->limit < 1000 * hop->limit_max ? old->limit : 1000 * hop->limit_max;
+	hop->dot_us = old->dot_us;
+	hop->delivered = old->delivered;
+	hop->deferred = old->deferred;
+	hop->refused = old->refused;
+	hop->error_at = old->error_at;
+	memcpy(hop->error, old->error, sizeof(hop->error));
+	hop->error_status = old->error_status;
+	hop->counted = old->counted;
+	old->counted = false;
+	if (hop->state != HOP_PROBING)
+		return;
+	hop->state = HOP_DEAD; /* the probe is the old one's */
+	hop->dead_until = now;
+}
+
+void
+hops_inherit(struct hops *h, struct hops *old, uint64_t now)
+{
+	for (unsigned i = 0; i < h->count; i++)
+		for (unsigned k = 0; k < old->count; k++)
+			if (strcmp(h->hop[i]->text, old->hop[k]->text) == 0)
+				inherit(h->hop[i], old->hop[k], now);
 }
 
 void

@@ -85,6 +85,12 @@ struct hops {
 void hops_init(struct hops *h, const struct route_settings *route, const struct queue_settings *queue);
 void hops_fini(struct hops *h);
 
+/* The route is as it was; the rest of the settings may have changed. */
+void hops_apply(struct hops *h, const struct queue_settings *queue);
+
+/* What OLD knows of a next hop that H has too goes over to H: its health, its numbers. */
+void hops_inherit(struct hops *h, struct hops *old, uint64_t now);
+
 /* The place of next hop I of a route, where the DNS ranks it RANK-th (0: first, or not at all). */
 unsigned hop_tier(const struct route_settings *route, unsigned i, unsigned rank);
 

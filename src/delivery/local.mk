@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
+	src/delivery/apply.c \
 	src/delivery/errand.c src/delivery/errand.h \
 	src/delivery/bounce.c src/delivery/bounce.h \
 	src/delivery/conn.c src/delivery/conn.h \

@@ -207,5 +207,5 @@ conn_hostname(const struct conn *c)
 {
 	const char *own = c->source != NULL ? c->source->conf->hostname : NULL;
 
-	return own != NULL ? own : c->site->settings->hostname;
+	return own != NULL ? own : conn_settings(c)->hostname;
 }

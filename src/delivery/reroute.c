@@ -25,7 +25,7 @@ static const char *
 key_of(const struct errand *a, unsigned i)
 {
 	const char *address = errand_recipient(a, i)->address;
-	const struct route_settings *route = routing_of(a->site->settings, a->loaded.message, address);
+	const struct route_settings *route = routing_of(a->site->work_settings, a->loaded.message, address);
 
 	if (route == NULL)
 		return NULL;
@@ -194,7 +194,7 @@ reroute(void *arg)
 	struct errand a = { 0 };
 	struct entry *e;
 
-	while (!atomic_load(&site->delivery->draining) && (e = queue_take(site->queue)) != NULL) {
+	while (!site_is_ending(site) && (e = queue_take(site->queue)) != NULL) {
 		if (errand_begin(&a, site, e) == 0)
 			reroute_one(&a);
 		task_yield();

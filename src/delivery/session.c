@@ -13,6 +13,12 @@
 #include <errno.h>
 #include <string.h>
 
+const struct settings *
+conn_settings(const struct conn *c)
+{
+	return c->settings != NULL ? c->settings : c->site->settings;
+}
+
 /* Zero: a snapshot made without the option's default. */
 static uint64_t
 seconds(uint32_t set, uint32_t usual)
@@ -23,31 +29,31 @@ seconds(uint32_t set, uint32_t usual)
 uint64_t
 conn_connect_timeout(const struct conn *c)
 {
-	return seconds(c->site->settings->delivery.connect_timeout, 30);
+	return seconds(conn_settings(c)->delivery.connect_timeout, 30);
 }
 
 uint64_t
 conn_command_timeout(const struct conn *c)
 {
-	return seconds(c->site->settings->delivery.command_timeout, 300);
+	return seconds(conn_settings(c)->delivery.command_timeout, 300);
 }
 
 uint64_t
 conn_data_timeout(const struct conn *c)
 {
-	return seconds(c->site->settings->delivery.data_timeout, 180);
+	return seconds(conn_settings(c)->delivery.data_timeout, 180);
 }
 
 uint64_t
 conn_end_timeout(const struct conn *c)
 {
-	return seconds(c->site->settings->delivery.end_timeout, 600);
+	return seconds(conn_settings(c)->delivery.end_timeout, 600);
 }
 
 uint64_t
 conn_idle_timeout(const struct conn *c)
 {
-	return seconds(c->site->settings->delivery.idle_timeout, 30);
+	return seconds(conn_settings(c)->delivery.idle_timeout, 30);
 }
 
 int
@@ -131,6 +137,7 @@ learn_offers(struct conn *c)
 	} known[] = {
 		{ "PIPELINING", HOP_OFFERS_PIPELINING }, { "SIZE", HOP_OFFERS_SIZE }, { "8BITMIME", HOP_OFFERS_8BITMIME },
 		{ "SMTPUTF8", HOP_OFFERS_SMTPUTF8 }, { "DSN", HOP_OFFERS_DSN }, { "STARTTLS", HOP_OFFERS_STARTTLS },
+		{ "CHUNKING", HOP_OFFERS_CHUNKING }, { "BINARYMIME", HOP_OFFERS_BINARYMIME },
 	};
 	struct ehlo_keyword k;
 

@@ -33,7 +33,7 @@ site_new(struct home *home, struct queue *queue)
 
 	site->home = home;
 	site->delivery = home->delivery;
-	site->settings = home->delivery->settings;
+	site->settings = settings_ref(home->settings);
 	site->spool = home->delivery->spool;
 	site->queue = queue;
 	site->route = settings_route_by_key(site->settings, queue_key(queue));
@@ -60,14 +60,9 @@ site_free(struct site **site)
 	exchange_free(&s->exchange);
 	hops_fini(&s->hops);
 	sources_fini(&s->sources);
+	settings_unref(&s->settings);
 	free(s);
 	*site = NULL;
-}
-
-static bool
-is_draining(const struct site *site)
-{
-	return atomic_load_explicit(&site->delivery->draining, memory_order_relaxed);
 }
 
 /* Entries nobody is on the way to take. */
@@ -214,7 +209,11 @@ pump(struct site *site)
 	struct hop *hop;
 	bool alive;
 
-	if (is_draining(site) || queue_due(site->queue) == 0)
+	if (site->retired) {
+		site_leave(site);
+		return;
+	}
+	if (site_is_ending(site) || queue_due(site->queue) == 0)
 		return;
 	site->used_at = site_now(site);
 	if (site->route == NULL) {
@@ -273,10 +272,12 @@ void
 site_work(struct site *site, void (*fn)(void *site), const char *name)
 {
 	site->working = true;
+	site->work_settings = settings_ref(site->settings);
 	atomic_fetch_add(&site->delivery->active, 1);
 	if (task_start(fn, site, name) == 0)
 		return;
 	site->working = false;
+	settings_unref(&site->work_settings);
 	atomic_fetch_sub(&site->delivery->active, 1);
 	try_again_later(site);
 }
@@ -285,6 +286,7 @@ void
 site_work_ended(struct site *site)
 {
 	site->working = false;
+	settings_unref(&site->work_settings);
 	atomic_fetch_sub(&site->delivery->active, 1);
 	site_pump_later(site);
 }
@@ -356,7 +358,7 @@ on_grow(struct timer *timer)
 	struct site *site = list_entry(timer, struct site, grow);
 
 	site->growing = false;
-	if (is_draining(site) || unclaimed(site) == 0 || site->route == NULL)
+	if (site_is_ending(site) || unclaimed(site) == 0 || site->route == NULL)
 		return;
 	if (!site->drained)
 		relieve(site);
@@ -367,7 +369,7 @@ on_grow(struct timer *timer)
 static bool
 must_wait(struct site *site, struct conn *c)
 {
-	uint64_t wait = c->limit != NULL ? limit_wait(c->limit, clock_us()) : 0;
+	uint64_t wait = c->limit != NULL && !site_is_ending(site) ? limit_wait(c->limit, clock_us()) : 0;
 
 	if (wait == 0 || queue_due(site->queue) == 0)
 		return false;
@@ -387,7 +389,7 @@ site_take(struct site *site, struct conn *c)
 	c->woken = false;
 	if (c->hop->suspended || must_wait(site, c))
 		return NULL;
-	while (!is_draining(site) && queue_due(site->queue) > (meant ? 0 : site->woken)) {
+	while (!site_is_ending(site) && queue_due(site->queue) > (meant ? 0 : site->woken)) {
 		if (meant)
 			return queue_take(site->queue);
 		hop = hops_choose(&site->hops, spilling(site), c->hop);
@@ -433,7 +435,7 @@ site_hop_failed(struct site *site, struct hop *hop, const char *why)
 void
 site_hop_established(struct site *site, struct hop *hop)
 {
-	if (!hop_established(hop))
+	if (!hop_established(hop) || site->retired)
 		return;
 	if (hop->counted)
 		counter_sub(COUNTER_NEXT_HOPS_DOWN, 1);

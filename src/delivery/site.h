@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "util/list.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,7 +29,9 @@ struct tls_ctx;
 struct home {
 	struct delivery *delivery;
 	struct loop *loop;
+	const struct settings *settings; /* a reference: what new sites begin with */
 	struct list sites;
+	struct list retired; /* sites of an older configuration, with attempts under way */
 	struct post drain, abort, wake, review;
 	atomic_bool waking, reviewing; /* they are posted */
 	struct timer tidy;  /* forgets sites that are idle */
@@ -41,7 +44,8 @@ enum {
 };
 
 struct delivery {
-	const struct settings *settings;
+	pthread_mutex_t lock;
+	const struct settings *settings; /* a reference, under LOCK: for threads that are no loop */
 	struct spool *spool;
 	struct tls_ctx *tls, *tls_verify;
 	struct limits *limits;
@@ -65,14 +69,16 @@ struct site {
 	struct list link;
 	struct delivery *delivery;
 	struct home *home;
-	const struct settings *settings;
+	const struct settings *settings; /* a reference */
+	const struct settings *work_settings; /* a reference, while WORKING: what its task began with */
 	struct spool *spool;
 	struct queue *queue;
+	bool retired;            /* another site has the queue: it ends with its last connection */
 	const struct route_settings *route; /* NULL: the configuration has the key no more */
 	struct hops hops;
 	struct sources sources;
 	struct exchange *exchange; /* where the DNS says who the hops are; else NULL */
-	unsigned conns;
+	unsigned conns;          /* of all its hops, those that are gone too */
 	uint64_t used_at;        /* something was due */
 	struct post post;        /* a pump is due */
 	bool posted;
@@ -92,6 +98,13 @@ struct site {
 
 struct site *site_new(struct home *home, struct queue *queue);
 void site_free(struct site **site);
+
+/* SETTINGS are in force for attempts that begin from now on. With SAME, next hops are reached as before unless the
+ * route says otherwise. Where they are not, another site takes the queue over, and what is known of the hops. */
+void site_apply(struct site *site, const struct settings *settings, bool same);
+
+/* In a turn of its own: a retired site whose last attempt ended is freed. */
+void site_leave(struct site *site);
 
 /* Runs the site in a later turn of this pass: something is due, or a hop or connection changed. */
 void site_pump_later(struct site *site);
@@ -133,5 +146,12 @@ void site_work(struct site *site, void (*fn)(void *site), const char *name);
 void site_work_ended(struct site *site);
 
 uint64_t site_now(const struct site *site);
+
+/* No further entry is taken: the gateway stops, or another site has the queue. */
+static inline bool
+site_is_ending(const struct site *site)
+{
+	return site->retired || atomic_load_explicit(&site->delivery->draining, memory_order_relaxed);
+}
 
 #endif

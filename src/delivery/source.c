@@ -26,6 +26,15 @@ sources_init(struct sources *s, const struct source_settings *conf)
 }
 
 void
+sources_apply(struct sources *s, const struct source_settings *conf)
+{
+	check((conf != NULL ? conf->address_count : 0) == s->count);
+	s->conf = conf;
+	for (unsigned i = 0; i < s->count; i++)
+		s->source[i].conf = &conf->address[i];
+}
+
+void
 sources_fini(struct sources *s)
 {
 	free(s->source);

@@ -31,6 +31,8 @@ struct sources {
 
 /* CONF may be NULL, and is borrowed. */
 void sources_init(struct sources *s, const struct source_settings *conf);
+/* The same addresses in another snapshot of the settings. */
+void sources_apply(struct sources *s, const struct source_settings *conf);
 void sources_fini(struct sources *s);
 
 /* The address whose turn it is among those of FAMILY that this machine has, not in the set AVOID (bits by place) unless

@@ -224,6 +224,7 @@ int
 delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct hop_status *hop, void *arg), void *arg)
 {
 	struct question **q = xcalloc(d->count, sizeof(struct question *));
+	const struct settings *s = delivery_settings(d);
 	int rc = 0;
 
 	for (unsigned i = 0; i < d->count; i++)
@@ -235,11 +236,12 @@ delivery_status(struct delivery *d, unsigned timeout_ms, void (*fn)(const struct
 		q[i] = NULL;
 		rc = -1;
 	}
-	for (unsigned r = 0; rc == 0 && r < d->settings->route_count; r++)
-		tell_route(q, d->count, &d->settings->route[r], fn, arg);
+	for (unsigned r = 0; rc == 0 && r < s->route_count; r++)
+		tell_route(q, d->count, &s->route[r], fn, arg);
 	for (unsigned i = 0; i < d->count; i++)
 		if (q[i] != NULL)
 			question_drop(q[i]);
 	free(q);
+	settings_unref(&s);
 	return rc;
 }

@@ -85,7 +85,7 @@ sweep(void *arg)
 	struct entry *e;
 
 	for (unsigned n = 0; n < total; n++) {
-		if (atomic_load(&site->delivery->draining) || hops_any_alive(&site->hops))
+		if (site_is_ending(site) || hops_any_alive(&site->hops))
 			break;
 		if ((e = queue_take(site->queue)) == NULL)
 			break;

@@ -19,6 +19,7 @@ transaction_begin(struct transaction *t, struct errand *errand, bool pipelined, 
 	errand->next += t->count;
 	errand->open++;
 	t->await = rset ? AWAIT_RSET : AWAIT_MAIL;
+	t->chunked = (errand->loaded.message->flags & MESSAGE_BINARYMIME) != 0;
 }
 
 static void
@@ -31,7 +32,9 @@ add_mail(const struct transaction *t, unsigned offers, struct buf *out)
 	buf_addc(out, '>');
 	if (offers & HOP_OFFERS_SIZE)
 		buf_printf(out, " SIZE=%llu", (unsigned long long)m->size);
-	if ((offers & HOP_OFFERS_8BITMIME) && (m->flags & MESSAGE_8BITMIME))
+	if (t->chunked)
+		buf_adds(out, " BODY=BINARYMIME");
+	else if ((offers & HOP_OFFERS_8BITMIME) && (m->flags & MESSAGE_8BITMIME))
 		buf_adds(out, " BODY=8BITMIME");
 	if ((offers & HOP_OFFERS_SMTPUTF8) && (m->flags & MESSAGE_SMTPUTF8))
 		buf_adds(out, " SMTPUTF8");
@@ -104,7 +107,8 @@ transaction_commands(struct transaction *t, unsigned offers, struct buf *out)
 			return;
 		for (unsigned i = 0; i < t->count; i++)
 			send_rcpt(t, i, offers, out);
-		buf_adds(out, "DATA\r\n");
+		if (!t->chunked)
+			buf_adds(out, "DATA\r\n");
 		return;
 	case AWAIT_RCPT:
 		send_rcpt(t, t->answered, offers, out);
@@ -218,6 +222,18 @@ judge_rcpt(struct transaction *t, unsigned i, const struct reply *reply, int cla
 		errand_settle(t->errand, i, 1, FATE_SENT, fate_of(class), words(reply), NULL);
 }
 
+/* The last recipient was answered, and no DATA asks whether the message is wanted. */
+static enum transaction_step
+on_last_rcpt_chunked(struct transaction *t)
+{
+	if (!t->mail_ok && t->accepted > 0)
+		return STEP_BROKEN;
+	if (t->accepted > 0)
+		return STEP_CONTENT;
+	t->await = AWAIT_NOTHING;
+	return STEP_OVER;
+}
+
 static enum transaction_step
 on_rcpt(struct transaction *t, const struct reply *reply, int class)
 {
@@ -227,6 +243,8 @@ on_rcpt(struct transaction *t, const struct reply *reply, int class)
 		t->accepted++; /* after MAIL was refused: nonsense; a 354 now must not be followed */
 	if (++t->answered == t->count)
 		t->await = AWAIT_DATA;
+	if (t->chunked && t->answered == t->count)
+		return on_last_rcpt_chunked(t);
 	if (t->pipelined)
 		return STEP_WAIT;
 	if (t->answered < t->count || t->accepted > 0)

@@ -20,6 +20,8 @@ enum hop_offer {
 	HOP_OFFERS_SMTPUTF8 = 1 << 3,
 	HOP_OFFERS_DSN = 1 << 4,
 	HOP_OFFERS_STARTTLS = 1 << 5,
+	HOP_OFFERS_CHUNKING = 1 << 6,
+	HOP_OFFERS_BINARYMIME = 1 << 7,
 };
 
 enum { TRANSACTION_RCPT_MAX = 100 }; /* every server takes so many (RFC 5321 4.5.3.1.8) */
@@ -31,6 +33,7 @@ struct transaction {
 	unsigned first, count;  /* its recipients in errand->rcpt */
 	enum transaction_await await; /* the command whose reply comes next */
 	bool pipelined;         /* all commands up to DATA go out together */
+	bool chunked;           /* BDAT in place of DATA, when all recipients are answered (RFC 3030): BINARYMIME */
 	bool rset;              /* RSET goes first: what was there before did not end with a final dot */
 	bool mail_ok;
 	bool replied;           /* MAIL was answered */
@@ -44,7 +47,7 @@ struct transaction {
 enum transaction_step {
 	STEP_WAIT = 1,  /* the reply to an earlier command: more replies are to come */
 	STEP_COMMAND,   /* send the next command: transaction_commands() */
-	STEP_CONTENT,   /* 354, with recipients: send the message */
+	STEP_CONTENT,   /* 354, or all recipients answered where it is chunked: send the message, there are recipients */
 	STEP_EMPTY,     /* 354, but there is nobody to deliver to: send a lone dot, ignore its reply; LMTP has none */
 	STEP_OVER,      /* every recipient's fate is known */
 	STEP_CLOSING,   /* the server closes the channel (421): so does the client; undecided recipients are deferred,
@@ -52,7 +55,7 @@ enum transaction_step {
 	STEP_BROKEN,    /* not an answer to what was asked: close, then transaction_defer() */
 };
 
-/* Begins a transaction for the next recipients of ERRAND. RSET as above. */
+/* Begins a transaction for the next recipients of ERRAND. RSET as above. A message that is BINARYMIME goes in chunks. */
 void transaction_begin(struct transaction *t, struct errand *errand, bool pipelined, bool rset);
 
 /* Appends the next command, all of them up to DATA when pipelined. */

@@ -24,12 +24,13 @@ enum {
 	AHEAD_SIZE = 128 * 1024, /* an envelope is sent ahead behind messages up to this */
 	AHEAD_WAIT_US = 50000,   /* and to hops that answer the final dot within this */
 	REASON_TEXT = 512,
+	HOP_BINARY = HOP_OFFERS_CHUNKING | HOP_OFFERS_BINARYMIME,
 };
 
 static bool
 draining(const struct conn *c)
 {
-	return atomic_load_explicit(&c->site->delivery->draining, memory_order_relaxed);
+	return site_is_ending(c->site);
 }
 
 static bool
@@ -51,7 +52,7 @@ needs_utf8(const struct errand *a)
 	return false;
 }
 
-/* What is decided without asking the next hop. 8-bit content is sent to hops without 8BITMIME as it is, as most
+/* What is decided without asking the next hop. BINARYMIME goes to where it is offered only (RFC 3030 3). 8-bit content is sent to hops without 8BITMIME as it is, as most
  * relays do: converting it would break signatures, and servers that mind have gone. */
 static bool
 decided_here(struct conn *c, struct errand *a)
@@ -65,13 +66,18 @@ decided_here(struct conn *c, struct errand *a)
 	}
 	if (c->size_max > 0 && m->size > c->size_max) {
 		snprintf(reason, sizeof(reason), "the message has %llu bytes, %s takes at most %llu",
-		    (unsigned long long)m->size, c->hop->text, (unsigned long long)c->size_max);
+		    (unsigned long long)m->size, c->peer, (unsigned long long)c->size_max);
 		errand_settle_all(a, FATE_FAILED, reason, "5.3.4");
 		return true;
 	}
 	if (!(c->offers & HOP_OFFERS_SMTPUTF8) && needs_utf8(a)) {
 		snprintf(reason, sizeof(reason), "the message needs SMTPUTF8, which %s does not offer", c->peer);
 		errand_settle_all(a, FATE_FAILED, reason, "5.6.7");
+		return true;
+	}
+	if ((m->flags & MESSAGE_BINARYMIME) && (c->offers & HOP_BINARY) != HOP_BINARY) {
+		snprintf(reason, sizeof(reason), "the message is BINARYMIME, which %s does not offer", c->peer);
+		errand_settle_all(a, FATE_FAILED, reason, "5.6.3");
 		return true;
 	}
 	return a->count == 0;
@@ -170,6 +176,11 @@ send_message(struct conn *c, struct transaction *cur, struct transaction *next)
 	if (c->in_pos < c->in_len)
 		return err_set(&c->err, "more replies than commands");
 	c->out.len = 0;
+	if (cur->chunked) {
+		rc = content_send_chunk(c, cur->errand->loaded.message);
+		transaction_sent(cur);
+		return rc;
+	}
 	buf_adds(&c->out, ".\r\n");
 	if (may_send_ahead(c, cur) && begin(c, next))
 		task_set_message(entry_id(cur->errand->entry));

@@ -8,6 +8,7 @@
 #include "directory/settings_types.h"
 #include "util/arena.h"
 #include "util/buf.h"
+#include "util/file.h"
 #include "util/map.h"
 
 #include <pwd.h>
@@ -203,6 +204,7 @@ load(struct settings **out, const char *path, const char *text, size_t n, struct
 	struct conf_node *first;
 
 	s->arena = arena;
+	s->refs = 1;
 	s->path = place.file;
 	s->queue.cache = SETTINGS_UNSET;
 	c.partial = (text != NULL ? conf_parse(arena, place.file, text, n, &first, &errors)
@@ -233,24 +235,87 @@ settings_parse(struct settings **s, const char *name, const char *text, size_t n
 	return load(s, name, text, n, errors);
 }
 
-void
-settings_free(struct settings **s)
+static int
+load_with(enum file_source source, struct settings **s, const char *path, struct archive *files, struct buf *errors)
 {
+	int rc;
+
+	file_use(source, files);
+	rc = settings_load(s, path, errors);
+	file_use(FILE_DISK, NULL);
+	return rc;
+}
+
+int
+settings_load_recorded(struct settings **s, const char *path, struct archive *files, struct buf *errors)
+{
+	return load_with(FILE_RECORD, s, path, files, errors);
+}
+
+int
+settings_load_replayed(struct settings **s, const char *path, struct archive *files, struct buf *errors)
+{
+	return load_with(FILE_REPLAY, s, path, files, errors);
+}
+
+const struct settings *
+settings_ref(const struct settings *s)
+{
+	atomic_fetch_add_explicit(&((struct settings *)(uintptr_t)s)->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void
+settings_unref(const struct settings **s)
+{
+	struct settings *own = (struct settings *)(uintptr_t)*s;
+
+	*s = NULL;
+	settings_free(&own);
+}
+
+void
+settings_free(struct settings **settings)
+{
+	struct settings *s = *settings;
 	struct arena *arena;
 
-	if (*s == NULL)
+	*settings = NULL;
+	if (s == NULL || atomic_fetch_sub(&s->refs, 1) > 1)
 		return;
-	arena = (*s)->arena;
-	route_index_fini((*s)->index);
-	client_index_fini((*s)->clients);
+	arena = s->arena;
+	route_index_fini(s->index);
+	client_index_fini(s->clients);
 	arena_free(&arena);
-	*s = NULL;
+}
+
+void
+settings_keep(struct settings *next, const struct settings *now,
+    void (*kept)(const char *name, const char *old, const char *wanted, void *arg), void *arg)
+{
+	option_keep(&settings_vocabulary, next, now, next->arena, kept, arg);
 }
 
 void
 settings_print(const struct settings *s, struct buf *out)
 {
 	option_print(&settings_vocabulary, s, out);
+}
+
+void
+settings_print_blocks(const struct settings *s, const char *type, struct buf *out)
+{
+	option_print_blocks(&settings_vocabulary, type, s, out);
+}
+
+void
+settings_print_route(const struct route_settings *r, struct buf *out)
+{
+	const struct option_block *b;
+
+	for (b = settings_vocabulary.blocks; b->name != NULL; b++)
+		if (strcmp(b->name, r->block) == 0)
+			option_print_block(b, r, out);
 }
 
 void

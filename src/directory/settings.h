@@ -11,10 +11,12 @@
 #include "util/log.h"
 #include "util/option_rate.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct archive;
 struct arena;
 struct buf;
 
@@ -268,6 +270,7 @@ struct settings {
 	struct client_index *clients; /* for settings_client() */
 	bool routes_by_listener; /* some route matches on it: messages keep theirs */
 	struct arena *arena;   /* everything above */
+	atomic_uint refs;
 };
 
 /* Reads PATH (NULL: the demonstration, settings_demo). Every error found is appended to ERRORS as
@@ -277,13 +280,30 @@ int settings_load(struct settings **settings, const char *path, struct buf *erro
 /* The same from N bytes of TEXT, called NAME in messages; nothing is included. */
 int settings_parse(struct settings **settings, const char *name, const char *text, size_t n, struct buf *errors);
 
+/* The same, keeping every file that was read in FILES; and from FILES instead of the disk. */
+int settings_load_recorded(struct settings **settings, const char *path, struct archive *files, struct buf *errors);
+int settings_load_replayed(struct settings **settings, const char *path, struct archive *files,
+    struct buf *errors);
+
+/* Drops a reference; the last one frees. Any thread. Who uses a snapshot across a wait holds a reference. */
 void settings_free(struct settings **settings);
+const struct settings *settings_ref(const struct settings *settings);
+void settings_unref(const struct settings **settings);
+
+/* Before NEXT takes the place of NOW in a running process: what cannot change in its life stays as it is. KEPT is told
+ * of each such value that should have changed ("threads", "1", "2"). */
+void settings_keep(struct settings *next, const struct settings *now,
+    void (*kept)(const char *name, const char *old, const char *wanted, void *arg), void *arg);
 
 /* 127.0.0.1:2525 in front of 127.0.0.1:2526, for this machine only, with its state in ./tmail-state. */
 extern const char settings_demo[];
 
 /* What is in force, defaults included, as a configuration file that would say the same. */
 void settings_print(const struct settings *s, struct buf *out);
+
+/* The same of every block of one type; of one domain or route. */
+void settings_print_blocks(const struct settings *s, const char *type, struct buf *out);
+void settings_print_route(const struct route_settings *r, struct buf *out);
 
 /* The reference parts of tmail.conf(5), and of the sample file, from the tables. */
 void settings_manual(struct buf *out);

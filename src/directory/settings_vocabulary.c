@@ -154,7 +154,7 @@ static const struct option limit_options[] = {
 	  .fallback = "500",
 	  .help = "SMTP sessions at the same time from one client: an IPv4 address, or a /64 network of IPv6. "
 		  "Further ones are answered 421." },
-	{ .name = "tasks", .type = &option_integer, LIMIT(tasks), .min = 100, .max = 30000,
+	{ .name = "tasks", .type = &option_integer, .flags = OPTION_RESTART, LIMIT(tasks), .min = 100, .max = 30000,
 	  .fallback_help = "16000 divided by threads", .example = "8000",
 	  .help = "What one loop does at the same time besides keeping idle sessions: messages being received or "
 		  "stored, deliveries. Above it sessions are answered 421. Each takes two memory mappings of the "
@@ -197,10 +197,10 @@ static const struct option limit_options[] = {
 };
 
 static const struct option admin_options[] = {
-	{ .name = "socket", .type = &type_socket_path, .offset = offsetof(struct admin_settings, socket),
+	{ .name = "socket", .type = &type_socket_path, .flags = OPTION_RESTART, .offset = offsetof(struct admin_settings, socket),
 	  .fallback_help = "admin.sock in the folder named by state", .example = "/run/tmail/admin.sock",
 	  .help = "The local socket that tmail(1) talks to." },
-	{ .name = "mode", .type = &option_mode, .offset = offsetof(struct admin_settings, mode), .fallback = "0600",
+	{ .name = "mode", .type = &option_mode, .flags = OPTION_RESTART, .offset = offsetof(struct admin_settings, mode), .fallback = "0600",
 	  .help = "Permissions of that socket: who may write to it may administer the gateway." },
 	{ .name = "http", .flags = OPTION_LATER },
 	{ 0 },
@@ -353,18 +353,18 @@ static const struct option queue_options[] = {
 	  .help = "After this time the sender is told once that the mail is late and still tried. 0s is never." },
 	{ .name = "hold_lifetime", .type = &option_duration, QUEUE(hold_lifetime), .min = 1, .max = 3650u * DAY,
 	  .fallback = "30d", .help = "How long mail is kept that is held for an operator." },
-	{ .name = "min_free", .type = &option_size, QUEUE(min_free), .min = 0, .max = TB, .fallback = "256MB",
+	{ .name = "min_free", .type = &option_size, .flags = OPTION_RESTART, QUEUE(min_free), .min = 0, .max = TB, .fallback = "256MB",
 	  .help = "With less room than this on the disk of the queue, mail is answered 452 4.3.1 until there is "
 		  "more." },
-	{ .name = "segment_size", .type = &option_size, QUEUE(segment_size), .min = MB, .max = GB, .fallback = "64MB",
+	{ .name = "segment_size", .type = &option_size, .flags = OPTION_RESTART, QUEUE(segment_size), .min = MB, .max = GB, .fallback = "64MB",
 	  .help = "The queue is kept in files of this size; four of them are there from the start. A message larger "
 		  "than a quarter of it goes to a file of its own." },
-	{ .name = "memory_max", .type = &option_size, QUEUE(memory_max), .min = 64 * KB, .max = GB, .fallback = "4MB",
+	{ .name = "memory_max", .type = &option_size, .flags = OPTION_RESTART, QUEUE(memory_max), .min = 64 * KB, .max = GB, .fallback = "4MB",
 	  .help = "A message is received in memory up to this size, a larger one into a file of its own." },
-	{ .name = "memory_total", .type = &option_size, QUEUE(memory_total), .min = MB, .max = TB, .fallback = "512MB",
+	{ .name = "memory_total", .type = &option_size, .flags = OPTION_RESTART, QUEUE(memory_total), .min = MB, .max = TB, .fallback = "512MB",
 	  .help = "Memory for the messages being received and the cache together. Above it messages go to files, "
 		  "and if that cannot be, are answered 452." },
-	{ .name = "cache", .type = &option_size, QUEUE(cache), .min = 0, .max = TB,
+	{ .name = "cache", .type = &option_size, .flags = OPTION_RESTART, QUEUE(cache), .min = 0, .max = TB,
 	  .fallback_help = "a quarter of memory_total", .example = "128MB",
 	  .help = "Of that memory, what may hold messages between reception and their first delivery, so that "
 		  "they need not be read from the disk." },
@@ -466,13 +466,13 @@ static const struct option root_options[] = {
 	  .example = "mx.example.com",
 	  .help = "The full name of this gateway, as it stands in DNS. It is in the greeting, in EHLO and in "
 		  "Received." },
-	{ .name = "state", .type = &option_path, .offset = offsetof(struct settings, state),
+	{ .name = "state", .type = &option_path, .flags = OPTION_RESTART, .offset = offsetof(struct settings, state),
 	  .fallback_help = "chosen when tmail was built, /var/lib/tmail in packages", .example = "/var/lib/tmail",
 	  .help = "The folder that holds the queue. It is made if missing." },
-	{ .name = "user", .type = &option_string, .offset = offsetof(struct settings, user),
+	{ .name = "user", .type = &option_string, .flags = OPTION_RESTART, .offset = offsetof(struct settings, user),
 	  .fallback_help = "tmail where that account exists, else nobody", .example = "tmail",
 	  .help = "The account the worker runs as when tmaild is started by root." },
-	{ .name = "threads", .type = &option_integer, .offset = offsetof(struct settings, threads), .min = 1, .max = 64,
+	{ .name = "threads", .type = &option_integer, .flags = OPTION_RESTART, .offset = offsetof(struct settings, threads), .min = 1, .max = 64,
 	  .fallback_help = "half as many as there are processors, at least 1", .example = "1",
 	  .help = "Event loops. One serves some ten thousand messages a second." },
 	{ .name = "relay_from", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY,

@@ -301,7 +301,10 @@ step(struct datastream *d, struct cursor *c)
 {
 	switch ((enum state)d->state) {
 	case STATE_BOL:
-		if (*c->p == '.') {
+		if (*c->p == '.' && d->chunked) {
+			d->flags |= DATA_DOTS;
+			begin_text(d, c);
+		} else if (*c->p == '.') {
 			drop(c);
 			d->state = STATE_DOT;
 		} else {
@@ -351,6 +354,14 @@ datastream_feed(struct datastream *d, char *data, size_t n, size_t *used)
 	*used = (size_t)(c.p - data);
 	d->size += (uint64_t)(c.out - data);
 	return (size_t)(c.out - data);
+}
+
+void
+datastream_end(struct datastream *d)
+{
+	if (d->state == STATE_TEXT && d->cr)
+		d->flags |= DATA_BARE_CR;
+	d->ended = true;
 }
 
 bool

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes behind DATA, decoded where they lie: dots unstuffed, the end found, the message watched on its way.
+/* The bytes of a message as they come, decoded where they lie and watched on their way: behind DATA with dots unstuffed
+ * and the end found, behind BDAT (RFC 3030) as they are, for somebody else counts them.
  *
  * Line ends are strict for every client: only CRLF ends a line and only CRLF "." CRLF ends the message (RFC 5321
  * 4.1.1.4). A bare CR, bare LF or NUL is flagged; such a message is read to its real end and then refused. */
@@ -43,6 +44,8 @@ struct datastream {
 	uint64_t longest;      /* octets of the longest line so far, without CRLF */
 	uint64_t long_lines;   /* lines over 998 octets */
 
+	bool chunked;          /* BDAT: set after datastream_init(); a dot is nothing special */
+
 	/* the decoder's */
 	struct datastream_limits limits;
 	unsigned char state;
@@ -59,6 +62,9 @@ void datastream_init(struct datastream *d, const struct datastream_limits *limit
  * tells how many octets were consumed: all N, or up to the end of the message (d->ended), behind which the next
  * command begins; those bytes are left where they were. Any splitting of the same input gives the same result. */
 size_t datastream_feed(struct datastream *d, char *data, size_t n, size_t *used);
+
+/* Chunked: the last octet has been fed. A CR at the end is a bare one. */
+void datastream_end(struct datastream *d);
 
 /* Does any line of a stored message begin with a dot? For messages made here. */
 bool datastream_has_dots(const char *data, size_t n);

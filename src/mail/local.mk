@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
 	src/mail/address.c src/mail/address.h \
+	src/mail/bdat.c src/mail/bdat.h \
 	src/mail/command.c src/mail/command.h \
 	src/mail/datastream.c src/mail/datastream.h \
 	src/mail/dsn.c src/mail/dsn.h src/mail/dsn_private.h src/mail/dsn_text.c \

@@ -145,6 +145,8 @@ parse_body(const struct value *v, void *out)
 		m->body = BODY_8BITMIME;
 	else if (value_is(v, "7BIT"))
 		m->body = BODY_7BIT;
+	else if (value_is(v, "BINARYMIME"))
+		m->body = BODY_BINARYMIME;
 	else
 		return -1;
 	return 0;
@@ -367,7 +369,11 @@ int
 params_parse_mail(const char *s, size_t n, unsigned offered, struct mail_params *out, struct params_error *error)
 {
 	memset(out, 0, sizeof *out);
-	return parse_all(s, n, mail_rows, offered, out, error);
+	if (parse_all(s, n, mail_rows, offered, out, error) < 0)
+		return -1;
+	if (out->body == BODY_BINARYMIME && !(offered & OFFER_BINARYMIME))
+		return refuse(error, 501, "bad parameter value", "BODY", 4);
+	return 0;
 }
 
 int

@@ -10,13 +10,14 @@
 /* What the server offers in this session; a parameter of anything else is 555 5.5.4. */
 enum param_offer {
 	OFFER_SIZE = 1 << 0,     /* RFC 1870: SIZE= */
-	OFFER_8BITMIME = 1 << 1, /* RFC 6152: BODY= */
+	OFFER_8BITMIME = 1 << 1, /* RFC 6152: BODY=7BIT and 8BITMIME */
+	OFFER_BINARYMIME = 1 << 5, /* RFC 3030: BODY=BINARYMIME */
 	OFFER_DSN = 1 << 2,      /* RFC 3461: RET= ENVID=, NOTIFY= ORCPT= */
 	OFFER_AUTH = 1 << 3,     /* RFC 4954: AUTH=, checked and ignored */
 	OFFER_SMTPUTF8 = 1 << 4, /* RFC 6531: SMTPUTF8 */
 };
 
-enum body_type { BODY_DEFAULT = 0, BODY_7BIT, BODY_8BITMIME };
+enum body_type { BODY_DEFAULT = 0, BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 
 /* RFC 3461 NOTIFY; 0: not given. NEVER stands alone, the others may be combined. */
 enum notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };

@@ -20,7 +20,7 @@ struct listener {
 	int fd;
 	struct loop **loops;
 	unsigned count, turn;
-	void (*connected)(int fd, const struct addr *peer, void *arg);
+	const struct listener_owner *owner;
 	void *arg;
 	struct event *event;
 	struct timer pause;
@@ -29,7 +29,8 @@ struct listener {
 /* A connection on its way to another loop. */
 struct arrival {
 	struct post post;
-	struct listener *listener;
+	const struct listener_owner *owner;
+	void *arg;
 	int fd;
 	struct addr peer;
 };
@@ -62,7 +63,7 @@ on_arrival(struct post *post)
 {
 	struct arrival *a = list_entry(post, struct arrival, post);
 
-	a->listener->connected(a->fd, &a->peer, a->listener->arg);
+	a->owner->connected(a->fd, &a->peer, a->arg);
 	free(a);
 }
 
@@ -72,13 +73,16 @@ deal(struct listener *l, int fd, const struct addr *peer)
 	struct loop *target = l->loops[l->turn++ % l->count];
 	struct arrival *a;
 
+	if (l->owner->hold != NULL)
+		l->owner->hold(l->arg);
 	if (target == loop_current()) {
-		l->connected(fd, peer, l->arg);
+		l->owner->connected(fd, peer, l->arg);
 		return;
 	}
 	a = xmalloc(sizeof *a);
 	a->post.fn = on_arrival;
-	a->listener = l;
+	a->owner = l->owner;
+	a->arg = l->arg;
 	a->fd = fd;
 	a->peer = *peer;
 	loop_post(target, &a->post);
@@ -100,19 +104,18 @@ on_pause_over(struct timer *t)
 	event_add(list_entry(t, struct listener, pause)->event, NULL);
 }
 
+/* Up to MAX connections. */
 static void
-on_acceptable(evutil_socket_t fd, short what, void *arg)
+accept_some(struct listener *l, unsigned max)
 {
-	struct listener *l = arg;
 	struct addr peer;
-	int i, s, one = 1;
+	unsigned i;
+	int s, one = 1;
 
-	(void)what;
-	loop_touch(l->loops[0]);
-	for (i = 0; i < ACCEPT_BATCH; i++) {
+	for (i = 0; i < max; i++) {
 		memset(&peer, 0, sizeof peer);
 		peer.len = sizeof peer.u;
-		s = accept4((int)fd, &peer.u.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		s = accept4(l->fd, &peer.u.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (s < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 				out_of_descriptors(l);
@@ -127,21 +130,46 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void
+on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd;
+	(void)what;
+	loop_touch(l->loops[0]);
+	accept_some(l, ACCEPT_BATCH);
+}
+
+void
+listener_accept_all(struct listener *l)
+{
+	accept_some(l, BACKLOG);
+}
+
 struct listener *
-listener_new(int fd, struct loop **loops, unsigned count,
-    void (*connected)(int fd, const struct addr *peer, void *arg), void *arg)
+listener_new(int fd, struct loop **loops, unsigned count, const struct listener_owner *owner, void *arg)
 {
 	struct listener *l = xcalloc(1, sizeof *l);
 
 	l->fd = fd;
 	l->loops = loops;
 	l->count = count;
-	l->connected = connected;
+	l->owner = owner;
 	l->arg = arg;
 	timer_init(&l->pause, on_pause_over);
 	l->event = event_new(loop_base(loops[0]), fd, EV_READ | EV_PERSIST, on_acceptable, l);
 	check(l->event != NULL);
 	return l;
+}
+
+void *
+listener_set_arg(struct listener *l, void *arg)
+{
+	void *old = l->arg;
+
+	l->arg = arg;
+	return old;
 }
 
 void

@@ -138,7 +138,7 @@ introduced(struct session *s, const struct proxy_header *h)
 	}
 	id->counted = s->peer;
 	s->deadline = session_command_deadline(s);
-	why = server_client_enters(s->home, &s->peer, id->told);
+	why = server_client_enters(s->listener, &s->peer, id->told);
 	s->counted = why == NULL;
 	if (s->counted) {
 		arrived(s);
@@ -198,7 +198,7 @@ arrival_idle(struct io *io, bool timed_out)
 }
 
 void
-session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer,
+session_start(struct server_loop *home, struct smtp_listener *listener, int fd, const struct addr *peer,
     bool proxied)
 {
 	struct session *s = xcalloc(1, sizeof *s);

@@ -69,8 +69,8 @@ accepted(struct session *s, const struct message *m)
 
 /* From here to 250 nothing asks whether the client is still there: once the message is committed it is ours, and a
  * client that did not see the reply sends it again (RFC 1047). */
-static void
-commit(struct session *s, const struct content *c)
+void
+data_commit(struct session *s, const struct content *c)
 {
 	struct message *m = s->tx.m;
 	char id[ID_TEXT];
@@ -101,9 +101,9 @@ commit(struct session *s, const struct content *c)
 /* A client may send nothing behind DATA before it has the reply (RFC 2920 3.1). What is there although DATA was
  * refused is a message and must not be taken for commands. */
 static void
-refused(struct session *s)
+refused(struct session *s, int code, const char *text)
 {
-	session_reply(s, 554, "5.5.1", s->tx.refused > 0 ? "no valid recipients" : "need RCPT before DATA");
+	session_reply(s, code, "5.5.1", "%s", text);
 	if (input_waiting(&s->in) > 0)
 		session_close(s, 421, "4.7.0", "%s wait for the reply to DATA", session_settings(s)->hostname);
 }
@@ -115,7 +115,11 @@ data_act(struct session *s, struct call *call)
 
 	(void)call;
 	if (s->tx.m->rcpt_count == 0) {
-		refused(s);
+		refused(s, 554, s->tx.refused > 0 ? "no valid recipients" : "need RCPT before DATA");
+		return;
+	}
+	if (s->tx.m->flags & MESSAGE_BINARYMIME) {
+		refused(s, 503, "BINARYMIME needs BDAT"); /* RFC 3030 3 */
 		return;
 	}
 	session_reply(s, 354, NULL, "go ahead; end with <CRLF>.<CRLF>");
@@ -124,11 +128,11 @@ data_act(struct session *s, struct call *call)
 	s->state = SESSION_DATA;
 	switch (content_receive(&content, s)) {
 	case CONTENT_WHOLE:
-		commit(s, &content);
+		data_commit(s, &content);
 		break;
 	case CONTENT_REFUSED:
 		session_unpark(s);
-		session_reply(s, content.code, content.enhanced, "%s", content.text);
+		session_reply(s, content.no.code, content.no.enhanced, "%s", content.no.text);
 		break;
 	case CONTENT_LOST:
 		break;

@@ -57,7 +57,8 @@ ehlo_act(struct session *s, struct call *call)
 	const struct settings *settings = session_settings(s);
 
 	greeted(s, call, true);
-	session_reply(s, 250, NULL, "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nDSN\nENHANCEDSTATUSCODES%s%s\nHELP",
+	session_reply(s, 250, NULL,
+	    "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nCHUNKING\nBINARYMIME\nDSN\nENHANCEDSTATUSCODES%s%s\nHELP",
 	    settings->hostname, (unsigned long long)settings->limits.message_size,
 	    session_offers_tls(s) ? "\nSTARTTLS" : "", xclient_offered(s));
 }

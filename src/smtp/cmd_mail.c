@@ -39,7 +39,7 @@ mail_parse(struct session *s, struct call *call)
 		return refused(s, 501, "5.1.7", why);
 	path += used;
 	n -= (size_t)used;
-	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME | OFFER_DSN, &call->params.mail, &error) < 0)
+	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME | OFFER_BINARYMIME | OFFER_DSN, &call->params.mail, &error) < 0)
 		return refused(s, error.code, error.enhanced, error.text);
 	return 0;
 }

@@ -44,11 +44,9 @@ enum {
 static void
 refuse(struct content *c, enum counter counter, int code, const char *enhanced, const char *text)
 {
-	if (c->code != 0)
+	if (c->no.code != 0)
 		return;
-	c->code = code;
-	c->enhanced = enhanced;
-	c->text = text;
+	c->no = (struct refusal){ code, enhanced, text };
 	counter_add(counter, 1);
 	if (c->sink == CONTENT_BLOB)
 		spool_blob_drop(session_spool(c->s), c->m);
@@ -121,6 +119,8 @@ next_piece(const struct content *c)
 		want = declared - c->stream.size + PIECE_SLACK;
 	else if (c->m->first != NULL)
 		want = PIECE_NEXT;
+	else if (c->stream.chunked && c->left > PIECE_FIRST)
+		want = c->left;
 	return message_piece(want < PIECE_NEXT ? (size_t)want : PIECE_NEXT);
 }
 
@@ -161,7 +161,7 @@ kept_in_blob(struct content *c, size_t n)
 	struct err err;
 
 	c->piece_len += n;
-	if (c->piece_len < PIECE_BLOB && !c->stream.ended)
+	if (c->piece_len < PIECE_BLOB && !c->stream.ended && c->left > 0)
 		return;
 	if (spool_blob_append(session_spool(c->s), c->m, c->piece, c->piece_len, &err) < 0)
 		refuse_for_space(c, &err);
@@ -174,6 +174,8 @@ judge(struct content *c)
 	const struct limit_settings *limits = &session_settings(c->s)->limits;
 	uint32_t flags = c->stream.flags;
 
+	if (c->m->flags & MESSAGE_BINARYMIME)
+		flags &= ~(uint32_t)(DATA_NUL | DATA_BARE_CR | DATA_BARE_LF | DATA_LINE_TOO_LONG);
 	if (flags & DATA_NUL)
 		refuse(c, COUNTER_MESSAGES_REFUSED_SYNTAX, 550, "5.6.0", "the message has a NUL octet");
 	else if (flags & (DATA_BARE_CR | DATA_BARE_LF))
@@ -197,6 +199,7 @@ take(struct content *c, char *p, size_t n)
 	size_t used, kept = datastream_feed(&c->stream, p, n, &used);
 
 	c->octets += used;
+	c->left -= used;
 	if (c->sink == CONTENT_MEMORY)
 		message_filled(c->m, kept);
 	judge(c);
@@ -205,7 +208,7 @@ take(struct content *c, char *p, size_t n)
 	return used;
 }
 
-/* Bytes the client sent together with DATA, without waiting for 354. */
+/* Bytes the client sent together with DATA, without waiting for 354, or with BDAT. */
 static void
 take_waiting(struct content *c)
 {
@@ -213,9 +216,10 @@ take_waiting(struct content *c)
 	size_t room, n;
 	char *p;
 
-	while (!c->stream.ended && (n = input_waiting(in)) > 0) {
+	while (!c->stream.ended && c->left > 0 && (n = input_waiting(in)) > 0) {
 		p = room_for_bytes(c, &room);
 		n = n < room ? n : room;
+		n = n < c->left ? n : (size_t)c->left;
 		memcpy(p, in->data + in->pos, n);
 		in->pos += take(c, p, n);
 	}
@@ -295,7 +299,7 @@ receive_some(struct content *c)
 	if (io_wait_readable(&s->io, until) < 0)
 		return errno == ETIMEDOUT ? timed_out(c, slow) : broken(c);
 	p = room_for_bytes(c, &room);
-	n = io_recv(&s->io, p, room);
+	n = io_recv(&s->io, p, room < c->left ? room : (size_t)c->left);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
 	if (n <= 0)
@@ -318,28 +322,108 @@ finish(struct content *c)
 	return c->sink == CONTENT_NOWHERE ? CONTENT_REFUSED : CONTENT_WHOLE;
 }
 
-enum content_result
-content_receive(struct content *c, struct session *s)
+static void
+begin(struct content *c, struct session *s)
 {
 	const struct limit_settings *limits = &session_settings(s)->limits;
 	const struct datastream_limits stream = { CONTENT_LINE_MAX, limits->header_size, limits->hops };
-	enum content_result result = CONTENT_LOST;
-	unsigned turn = 0;
 
-	*c = (struct content){ .s = s, .m = s->tx.m, .sink = CONTENT_MEMORY };
+	*c = (struct content){ .s = s, .m = s->tx.m, .sink = CONTENT_MEMORY, .left = UINT64_MAX };
 	c->started = loop_now(loop_current());
 	datastream_init(&c->stream, &stream);
+}
+
+static void
+drop_blob(struct content *c)
+{
+	if (c->sink == CONTENT_BLOB)
+		spool_blob_drop(session_spool(c->s), c->m);
+}
+
+/* What the client has sent and will send, up to the end of the message or the chunk; -1: that never comes. */
+static int
+receive(struct content *c)
+{
+	unsigned turn = 0;
+
 	take_waiting(c);
-	while (!c->stream.ended) {
+	while (!c->stream.ended && c->left > 0) {
 		if (receive_some(c) < 0)
-			goto out;
+			return -1;
 		if (++turn % RECEIVES_A_TURN == 0)
 			task_yield();
 	}
-	result = finish(c);
-out:
-	if (result == CONTENT_LOST && c->sink == CONTENT_BLOB)
-		spool_blob_drop(session_spool(s), c->m);
+	return 0;
+}
+
+enum content_result
+content_receive(struct content *c, struct session *s)
+{
+	enum content_result result = CONTENT_LOST;
+
+	begin(c, s);
+	if (receive(c) == 0)
+		result = finish(c);
+	else
+		drop_blob(c);
 	free(c->piece);
 	return result;
+}
+
+/* ---- in chunks ---- */
+
+struct content *
+content_new(struct session *s)
+{
+	struct content *c = xmalloc(sizeof *c);
+
+	begin(c, s);
+	c->stream.chunked = true;
+	c->left = 0;
+	return c;
+}
+
+bool
+content_waits(const struct content *c, uint64_t n)
+{
+	return n > input_waiting(&c->s->in) || c->sink == CONTENT_BLOB ||
+	    n + c->stream.size > session_settings(c->s)->queue.memory_max;
+}
+
+enum content_result
+content_chunk(struct content *c, uint64_t n, bool last)
+{
+	const struct limit_settings *limits = &session_settings(c->s)->limits;
+	int rc;
+
+	c->left = n;
+	/* Nothing is kept of what will be too large. */
+	if (c->stream.size > limits->message_size || n > limits->message_size - c->stream.size)
+		refuse(c, COUNTER_MESSAGES_REFUSED_SIZE, 552, "5.3.4", "the message is larger than allowed here");
+	rc = receive(c);
+	free(c->piece);
+	c->piece = NULL;
+	if (rc < 0)
+		return CONTENT_LOST;
+	if (!last || c->sink == CONTENT_NOWHERE)
+		return c->sink == CONTENT_NOWHERE ? CONTENT_REFUSED : CONTENT_WHOLE;
+	datastream_end(&c->stream);
+	judge(c);
+	return finish(c);
+}
+
+void
+content_free(struct content **content, const char *why)
+{
+	struct content *c = *content;
+
+	*content = NULL;
+	if (c == NULL)
+		return;
+	if (why != NULL)
+		lost(c, why);
+	if (!c->stream.ended)
+		drop_blob(c);
+	free(c->piece);
+	free(c);
 }

@@ -5,6 +5,7 @@
 #define TMAIL_SMTP_CONTENT_H
 
 #include "mail/datastream.h"
+#include "smtp/transaction.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,8 +21,8 @@ enum content_sink {
 };
 
 enum content_result {
-	CONTENT_WHOLE = 0, /* the message is there, our Received on top */
-	CONTENT_REFUSED,   /* its end was reached; code, enhanced and text say why it is refused */
+	CONTENT_WHOLE = 0, /* the message is there, our Received on top; a chunk that is not the last: it was taken */
+	CONTENT_REFUSED,   /* its end was reached; NO says why it is refused */
 	CONTENT_LOST,      /* its end never came: the client has gone, or was too slow (then it was told) */
 };
 
@@ -34,12 +35,24 @@ struct content {
 	size_t piece_len;        /* decoded bytes in it, not yet in the blob */
 	uint64_t started;        /* loop_now() units */
 	uint64_t octets;         /* received so far */
-	int code;                /* the refusal; 0: none so far */
-	const char *enhanced, *text;
+	uint64_t left;           /* octets that may be taken: the rest of a chunk; without end behind DATA */
+	struct refusal no;       /* the first reason to refuse it */
 };
 
 /* Behind the 354, in the session's task; the session is parked. What the client sent behind the end of data is its
  * input afterwards. */
 enum content_result content_receive(struct content *c, struct session *s);
+
+/* BDAT: a message that comes in chunks. */
+struct content *content_new(struct session *s);
+
+/* In the session's task: the next N octets. Where content_waits() the session is parked. */
+enum content_result content_chunk(struct content *c, uint64_t n, bool last);
+
+/* Will content_chunk() have to wait for client or disk? (Short of memory it may all the same.) */
+bool content_waits(const struct content *c, uint64_t n);
+
+/* Nulls the pointer. LOST: its end never came, which is logged; NULL: it has had its end. */
+void content_free(struct content **c, const char *lost);
 
 #endif

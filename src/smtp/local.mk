@@ -2,6 +2,7 @@
 libtmail_la_SOURCES += \
 	src/smtp/arrival.c src/smtp/arrival.h \
 	src/smtp/clients.c src/smtp/clients.h \
+	src/smtp/cmd_bdat.c \
 	src/smtp/cmd_data.c \
 	src/smtp/cmd_helo.c \
 	src/smtp/cmd_mail.c \

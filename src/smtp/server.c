@@ -6,6 +6,7 @@
 #include "util/counters.h"
 #include "util/log.h"
 #include "net/addr.h"
+#include "net/listener.h"
 #include "mail/reply.h"
 #include "directory/settings.h"
 #include "smtp/clients.h"
@@ -136,12 +137,12 @@ server_scratch_give(struct server_loop *home, struct scratch **scratch)
 }
 
 const char *
-server_client_enters(struct server_loop *home, const struct addr *client, bool told)
+server_client_enters(const struct smtp_listener *l, const struct addr *client, bool told)
 {
-	const struct settings *settings = home->server->config.settings;
+	const struct settings *settings = l->snapshot;
 	bool trusted = settings_may_relay(settings, client) && (told || !settings_is_proxy(settings, client));
 
-	switch (clients_enter(home->server->clients, &settings->limits, client, trusted)) {
+	switch (clients_enter(l->server->clients, &settings->limits, client, trusted)) {
 	case CLIENTS_IN:
 		return NULL;
 	case CLIENTS_SESSIONS:
@@ -163,6 +164,40 @@ server_session_ended(struct server_loop *home, const struct addr *peer)
 	counter_sub(COUNTER_SESSIONS_OPEN, 1);
 }
 
+struct smtp_listener *
+smtp_listener_new(struct smtp_server *server, const struct settings *snapshot,
+    const struct listener_settings *settings, struct tls_ctx *tls)
+{
+	struct smtp_listener *l = xcalloc(1, sizeof *l);
+
+	l->server = server;
+	l->snapshot = settings_ref(snapshot);
+	l->settings = settings;
+	l->tls = tls;
+	l->refs = 1;
+	return l;
+}
+
+void
+smtp_listener_free(struct smtp_listener **listener)
+{
+	struct smtp_listener *l = *listener;
+
+	*listener = NULL;
+	if (l == NULL || atomic_fetch_sub(&l->refs, 1) > 1)
+		return;
+	settings_unref(&l->snapshot);
+	free(l);
+}
+
+static void
+hold(void *arg)
+{
+	struct smtp_listener *l = arg;
+
+	atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+}
+
 /* Cheap on purpose: under a flood this is all a connection costs. With tls = implicit nobody would understand it. */
 static void
 refuse(int fd, const struct addr *peer, const struct smtp_listener *l, const char *enhanced, const char *why)
@@ -172,7 +207,7 @@ refuse(int fd, const struct addr *peer, const struct smtp_listener *l, const cha
 	char text[ADDR_TEXT];
 
 	if (l->settings->tls != TLS_IMPLICIT) {
-		reply_addf(&out, 421, enhanced, "%s %s", l->server->config.settings->hostname, why);
+		reply_addf(&out, 421, enhanced, "%s %s", l->snapshot->hostname, why);
 		(void)send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		buf_fini(&out);
 	}
@@ -185,49 +220,67 @@ refuse(int fd, const struct addr *peer, const struct smtp_listener *l, const cha
 	log_end(&r);
 }
 
-void
-smtp_server_connected(int fd, const struct addr *peer, void *arg)
+/* Why there is no room for one more session of CLIENT, by the server's own measure; NULL: there is. */
+static const char *
+no_room(int fd, const struct smtp_listener *l, const char **enhanced)
 {
-	const struct smtp_listener *l = arg;
 	struct smtp_server *server = l->server;
-	const struct limit_settings *limits = &server->config.settings->limits;
-	struct server_loop *home = &server->home[loop_index(loop_current())];
+	const struct limit_settings *limits = &l->snapshot->limits;
+
+	*enhanced = "4.3.2";
+	if (server->draining)
+		return "is shutting down, try again later";
+	if (fd >= server->descriptors) {
+		counter_add(COUNTER_SESSIONS_REFUSED_DESCRIPTORS, 1);
+		return "too busy, try again later";
+	}
+	*enhanced = "4.7.0";
+	if (!clients_take_all(server->clients, limits, RATE_CONNECTIONS)) {
+		counter_add(COUNTER_SESSIONS_REFUSED_RATE, 1);
+		return "too many connections, try again later";
+	}
+	return NULL;
+}
+
+/* The session is counted then. Who comes through a proxy is not known yet. */
+static bool
+admit(int fd, const struct addr *client, bool proxied, struct smtp_listener *l)
+{
+	struct smtp_server *server = l->server;
+	uint32_t most = l->snapshot->limits.sessions;
+	const char *enhanced, *why = no_room(fd, l, &enhanced);
+
+	if (why == NULL && atomic_fetch_add(&server->sessions, 1) >= most && most != 0) {
+		counter_add(COUNTER_SESSIONS_REFUSED_LIMIT, 1);
+		atomic_fetch_sub(&server->sessions, 1);
+		why = "too many sessions, try again later";
+	} else if (why == NULL && !proxied && (why = server_client_enters(l, client, false)) != NULL)
+		atomic_fetch_sub(&server->sessions, 1);
+	if (why != NULL) {
+		refuse(fd, client, l, enhanced, why);
+		return false;
+	}
+	counter_add(COUNTER_SESSIONS_ACCEPTED, 1);
+	counter_add(COUNTER_SESSIONS_OPEN, 1);
+	return true;
+}
+
+static void
+connected(int fd, const struct addr *peer, void *arg)
+{
+	struct smtp_listener *l = arg;
 	struct addr client = *peer;
-	const char *why;
 	bool proxied;
 
 	addr_unmap(&client);
 	proxied = networks_have(l->settings->proxy, l->settings->proxy_count, &client);
-	if (server->draining) {
-		refuse(fd, &client, l, "4.3.2", "is shutting down, try again later");
-		return;
-	}
-	if (fd >= server->descriptors) {
-		counter_add(COUNTER_SESSIONS_REFUSED_DESCRIPTORS, 1);
-		refuse(fd, &client, l, "4.3.2", "too busy, try again later");
-		return;
-	}
-	if (!clients_take_all(server->clients, limits, RATE_CONNECTIONS)) {
-		counter_add(COUNTER_SESSIONS_REFUSED_RATE, 1);
-		refuse(fd, &client, l, "4.7.0", "too many connections, try again later");
-		return;
-	}
-	if (atomic_fetch_add(&server->sessions, 1) >= limits->sessions && limits->sessions != 0) {
-		atomic_fetch_sub(&server->sessions, 1);
-		counter_add(COUNTER_SESSIONS_REFUSED_LIMIT, 1);
-		refuse(fd, &client, l, "4.7.0", "too many sessions, try again later");
-		return;
-	}
-	why = proxied ? NULL : server_client_enters(home, &client, false);
-	if (why != NULL) {
-		atomic_fetch_sub(&server->sessions, 1);
-		refuse(fd, &client, l, "4.7.0", why);
-		return;
-	}
-	counter_add(COUNTER_SESSIONS_ACCEPTED, 1);
-	counter_add(COUNTER_SESSIONS_OPEN, 1);
-	session_start(home, l, fd, &client, proxied);
+	if (admit(fd, &client, proxied, l))
+		session_start(&l->server->home[loop_index(loop_current())], l, fd, &client, proxied);
+	else
+		smtp_listener_free(&l);
 }
+
+const struct listener_owner smtp_listener_owner = { hold, connected };
 
 void
 smtp_server_drain(struct smtp_server *server)

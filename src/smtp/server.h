@@ -3,9 +3,11 @@
 #ifndef TMAIL_SMTP_SERVER_H
 #define TMAIL_SMTP_SERVER_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct addr;
+struct listener_owner;
 struct listener_settings;
 struct loop;
 struct settings;
@@ -13,20 +15,28 @@ struct smtp_server;
 struct spool;
 struct tls_ctx;
 
-/* Everything is borrowed and outlives the server. */
+/* Everything is borrowed and outlives the server, but for settings, which are those to begin with. */
 struct smtp_server_config {
 	const struct settings *settings;
 	struct spool *spool;
-	struct tls_ctx *tls; /* NULL: no certificate, STARTTLS is not offered */
 	struct loop **loops;
 	unsigned loop_count;
 };
 
-/* What listener_new() gets as ARG: the caller keeps one for each listener as long as the server lives. */
+/* A listener of one snapshot of the settings: what listener_new() gets as ARG. A session holds the one it came through
+ * until its end, and so goes on by the settings it began with. */
 struct smtp_listener {
 	struct smtp_server *server;
-	const struct listener_settings *settings;
+	const struct settings *snapshot;           /* a reference */
+	const struct listener_settings *settings;  /* in it */
+	struct tls_ctx *tls;                       /* NULL: no certificate, STARTTLS is not offered */
+	atomic_uint refs;
 };
+
+/* With one reference, the caller's. */
+struct smtp_listener *smtp_listener_new(struct smtp_server *server, const struct settings *snapshot,
+    const struct listener_settings *settings, struct tls_ctx *tls);
+void smtp_listener_free(struct smtp_listener **l); /* drops a reference */
 
 /* Before the loops run. */
 struct smtp_server *smtp_server_new(const struct smtp_server_config *config);
@@ -34,9 +44,9 @@ struct smtp_server *smtp_server_new(const struct smtp_server_config *config);
 /* After the loops have ended, on the thread that joined them: drops the sessions that are left. */
 void smtp_server_free(struct smtp_server **server);
 
-/* The call-back of listener_new(); ARG is a struct smtp_listener. Runs on the loop that shall own FD; takes FD.
- * Over a limit the client gets 421 at once, without a session. */
-void smtp_server_connected(int fd, const struct addr *peer, void *arg);
+/* For listener_new(); ARG is a struct smtp_listener, which hold() references and connected() takes over. It runs on the
+ * loop that shall own FD; takes FD. Over a limit the client gets 421 at once, without a session. */
+extern const struct listener_owner smtp_listener_owner;
 
 /* Any thread: takes no new mail. Idle sessions get 421 4.3.2 and are closed, transactions under way may end first;
  * new connections get 421. smtp_server_sessions() tells when all are gone. */

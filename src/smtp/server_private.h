@@ -33,7 +33,7 @@ struct smtp_server {
 };
 
 /* One more session of CLIENT, whose address a proxy TOLD or is its own; NULL, or why that would be too many. */
-const char *server_client_enters(struct server_loop *home, const struct addr *client, bool told);
+const char *server_client_enters(const struct smtp_listener *l, const struct addr *client, bool told);
 
 /* A session has ended; PEER NULL: it was not counted among those of a client. */
 void server_session_ended(struct server_loop *home, const struct addr *peer);

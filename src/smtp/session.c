@@ -25,7 +25,7 @@ static void serve(void *arg);
 const struct settings *
 session_settings(const struct session *s)
 {
-	return s->home->server->config.settings;
+	return s->listener->snapshot;
 }
 
 const struct client_settings *
@@ -49,7 +49,7 @@ session_server(const struct session *s)
 bool
 session_offers_tls(const struct session *s)
 {
-	return s->home->server->config.tls != NULL && s->listener->settings->tls != TLS_NONE && !io_is_tls(&s->io);
+	return s->listener->tls != NULL && s->listener->settings->tls != TLS_NONE && !io_is_tls(&s->io);
 }
 
 uint64_t
@@ -109,6 +109,7 @@ session_free(struct session *s)
 	server_session_ended(s->home, s->counted ? identity_counted(s) : NULL);
 	identity_free(&s->id);
 	buf_fini(&s->held);
+	smtp_listener_free(&s->listener);
 	input_fini(&s->in);
 	free(s->helo);
 	free(s->certificate);
@@ -300,7 +301,7 @@ session_handshake(struct session *s)
 	struct log_record r;
 	struct err err;
 
-	if (io_tls_accept(&s->io, s->home->server->config.tls, what_to_ask(s), session_command_deadline(s), &err) == 0) {
+	if (io_tls_accept(&s->io, s->listener->tls, what_to_ask(s), session_command_deadline(s), &err) == 0) {
 		counter_add(COUNTER_TLS_ACCEPTED, 1);
 		s->certificate = io_tls_peer(&s->io);
 		if (s->certificate != NULL)

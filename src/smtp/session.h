@@ -66,7 +66,7 @@ struct session {
 	struct io io;
 	struct list link; /* among the sessions of its loop */
 	struct server_loop *home;
-	const struct smtp_listener *listener;
+	struct smtp_listener *listener;  /* a reference: its settings are the session's */
 	const struct call *call;  /* the command being carried out, or NULL */
 	struct task *task;        /* serves the session; NULL: it is idle */
 	struct scratch *scratch;  /* NULL while the session waits */
@@ -94,9 +94,9 @@ struct session {
 	bool said_quit;
 };
 
-/* Greets FD's client and waits for it. Takes FD. PROXIED: the connection begins with a header of the PROXY protocol
+/* Greets FD's client and waits for it. Takes FD and the reference LISTENER. PROXIED: the connection begins with a header of the PROXY protocol
  * that says who the client is; else the session is counted among those of its client already. */
-void session_start(struct server_loop *home, const struct smtp_listener *listener, int fd, const struct addr *peer,
+void session_start(struct server_loop *home, struct smtp_listener *listener, int fd, const struct addr *peer,
     bool proxied);
 
 /* On the session's loop, not in its task: no new mail. Ends it if it is idle outside a transaction. */

@@ -11,6 +11,7 @@
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "spool/spool.h"
+#include "smtp/content.h"
 #include "smtp/server.h"
 #include "smtp/session.h"
 
@@ -39,6 +40,8 @@ mail_transaction_begin(struct session *s, const struct address *sender, const st
 	m->login = s->login != NULL ? arena_strdup(m->arena, s->login) : NULL;
 	if (params->body == BODY_8BITMIME)
 		m->flags |= MESSAGE_8BITMIME;
+	if (params->body == BODY_BINARYMIME)
+		m->flags |= MESSAGE_BINARYMIME;
 	m->ret = params->ret;
 	if (params->envid != NULL)
 		m->envid = arena_strndup(m->arena, params->envid, params->envid_len);
@@ -126,6 +129,7 @@ mail_transaction_add(struct mail_transaction *tx, const char *address, const str
 void
 mail_transaction_end(struct mail_transaction *tx)
 {
+	content_free(&tx->chunks, "the transaction was broken off");
 	if (tx->m != NULL)
 		message_unref(&tx->m);
 	free(tx->seen);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct address;
+struct content;
 struct mail_params;
 struct message;
 struct rcpt_params;
@@ -17,10 +18,18 @@ struct session;
 /* Decided by the first recipient that is accepted. */
 enum direction { DIRECTION_NONE = 0, DIRECTION_INBOUND, DIRECTION_OUTBOUND };
 
+/* Why something is refused; TEXT is constant. */
+struct refusal {
+	int code; /* 0: it is not */
+	const char *enhanced, *text;
+};
+
 /* Zeroed memory: no transaction. */
 struct mail_transaction {
 	struct message *m;     /* under construction; NULL: no transaction */
 	uint64_t declared;     /* SIZE=; 0: not given */
+	struct content *chunks; /* BDAT: the message so far; NULL: nothing of it yet */
+	struct refusal discard; /* without a transaction: a chunk was refused, and those sent behind it are thus too */
 	enum direction direction;
 	uint32_t rcpt_room;    /* entries m->rcpt has room for */
 	uint32_t refused;      /* recipients refused */

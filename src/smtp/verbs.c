@@ -14,10 +14,12 @@ const struct verb verbs[] = {
 	{ "EHLO", VERB_PLAIN | VERB_ARGS, STAGE_HELO, helo_parse, ehlo_act, "EHLO name" },
 	{ "HELO", VERB_PLAIN | VERB_ARGS, STAGE_HELO, helo_parse, helo_act, "HELO name" },
 	{ "MAIL", VERB_AFTER_HELO | VERB_NOT_IN_MAIL | VERB_LONG | VERB_LOGGED, STAGE_MAIL, mail_parse, mail_act,
-	    "MAIL FROM:<sender> [SIZE=octets] [BODY=7BIT|8BITMIME] [RET=FULL|HDRS] [ENVID=xtext]" },
+	    "MAIL FROM:<sender> [SIZE=octets] [BODY=7BIT|8BITMIME|BINARYMIME] [RET=FULL|HDRS] [ENVID=xtext]" },
 	{ "RCPT", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_LONG | VERB_LOGGED, STAGE_RCPT, rcpt_parse, rcpt_act,
 	    "RCPT TO:<recipient> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;xtext]" },
 	{ "DATA", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_NO_ARGS | VERB_LOGGED, STAGE_DATA, NULL, data_act, "DATA" },
+	{ "BDAT", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_OCTETS | VERB_LOGGED, STAGE_DATA, NULL, bdat_act,
+	    "BDAT octets [LAST]" },
 	{ "RSET", VERB_NO_ARGS, STAGE_NONE, NULL, rset_act, "RSET" },
 	{ "NOOP", VERB_PLAIN, STAGE_NONE, NULL, noop_act, "NOOP [anything]" },
 	{ "VRFY", VERB_ARGS, STAGE_NONE, NULL, vrfy_act, "VRFY address" },
@@ -32,7 +34,6 @@ const struct verb verbs[] = {
 	{ "TURN", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "ETRN", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "AUTH", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
-	{ "BDAT", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "SEND", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "SOML", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "SAML", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
@@ -53,27 +54,33 @@ verb_find(const char *name, size_t n)
 	return NULL;
 }
 
+struct refusal
+verb_out_of_order(const struct session *s, const struct verb *v)
+{
+	if (s->listener->settings->tls == TLS_REQUIRED && !io_is_tls(&s->io) && !(v->flags & VERB_PLAIN))
+		return (struct refusal){ 530, "5.7.0", "must issue a STARTTLS command first" };
+	if ((v->flags & VERB_AFTER_HELO) && s->helo == NULL)
+		return (struct refusal){ 503, "5.5.1", "say EHLO or HELO first" };
+	if ((v->flags & VERB_IN_MAIL) && s->tx.m == NULL)
+		return (struct refusal){ 503, "5.5.1", "need MAIL first" };
+	if ((v->flags & VERB_NOT_IN_MAIL) && s->tx.m != NULL)
+		return (struct refusal){ 503, "5.5.1", "a transaction is under way already" };
+	/* RFC 3030 2: what begins with BDAT ends with BDAT. */
+	if ((v->flags & VERB_IN_MAIL) && !(v->flags & VERB_OCTETS) && s->tx.chunks != NULL)
+		return (struct refusal){ 503, "5.5.1", "the message has begun with BDAT" };
+	return (struct refusal){ 0 };
+}
+
 /* Has the session come to where this verb may be said? */
 static int
 in_order(struct session *s, const struct verb *v)
 {
-	if (s->listener->settings->tls == TLS_REQUIRED && !io_is_tls(&s->io) && !(v->flags & VERB_PLAIN)) {
-		session_reply(s, 530, "5.7.0", "must issue a STARTTLS command first");
-		return -1;
-	}
-	if ((v->flags & VERB_AFTER_HELO) && s->helo == NULL) {
-		session_reply(s, 503, "5.5.1", "say EHLO or HELO first");
-		return -1;
-	}
-	if ((v->flags & VERB_IN_MAIL) && s->tx.m == NULL) {
-		session_reply(s, 503, "5.5.1", "need MAIL before %s", v->name);
-		return -1;
-	}
-	if ((v->flags & VERB_NOT_IN_MAIL) && s->tx.m != NULL) {
-		session_reply(s, 503, "5.5.1", "a transaction is under way already");
-		return -1;
-	}
-	return 0;
+	struct refusal no = verb_out_of_order(s, v);
+
+	if (no.code == 0)
+		return 0;
+	session_reply(s, no.code, no.enhanced, "%s", no.text);
+	return -1;
 }
 
 /* What holds for the line whatever the verb makes of it. */
@@ -106,7 +113,7 @@ run(struct session *s, struct call *call, size_t n)
 {
 	const struct verb *v = call->verb;
 
-	if (in_order(s, v) < 0 || well_formed(s, call, n) < 0)
+	if (!(v->flags & VERB_OCTETS) && (in_order(s, v) < 0 || well_formed(s, call, n) < 0))
 		return;
 	if (v->parse != NULL && v->parse(s, call) < 0)
 		return;

@@ -5,6 +5,7 @@
 #define TMAIL_SMTP_VERBS_H
 
 #include "mail/address.h"
+#include "mail/bdat.h"
 #include "mail/command.h"
 #include "mail/params.h"
 #include "smtp/session.h"
@@ -32,6 +33,7 @@ enum verb_flag {
 	VERB_PLAIN = 1 << 5,      /* RFC 3207 4: allowed before STARTTLS where the listener requires TLS */
 	VERB_LONG = 1 << 6,       /* RFC 5321 4.5.3.1.4: 512 octets, more where extensions add parameters */
 	VERB_LOGGED = 1 << 7,     /* a refusal is a decision about mail: logged */
+	VERB_OCTETS = 1 << 9,     /* octets follow the line, which have to be read before it is refused: checked by act */
 	VERB_NOT_SMTP = 1 << 8,   /* of another protocol: a browser or proxy was talked into sending it */
 };
 
@@ -46,6 +48,9 @@ struct verb {
 
 /* Carries out one command line (without its CRLF); at least one reply was added. */
 void verbs_run(struct session *s, const char *line, size_t n);
+
+/* Why V may not be said now; code 0: it may. */
+struct refusal verb_out_of_order(const struct session *s, const struct verb *v);
 
 /* In either case; NULL: unknown. */
 const struct verb *verb_find(const char *name, size_t n);
@@ -69,6 +74,10 @@ void rcpt_act(struct session *s, struct call *call);
 
 /* cmd_data.c */
 void data_act(struct session *s, struct call *call);
+void data_commit(struct session *s, const struct content *c); /* C is whole; the session is parked, then no more */
+
+/* cmd_bdat.c */
+void bdat_act(struct session *s, struct call *call);
 
 /* cmd_misc.c */
 void rset_act(struct session *s, struct call *call);

@@ -4,6 +4,7 @@
 #include "spool/record.h"
 #include "util/arena.h"
 #include "util/check.h"
+#include "util/pool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,18 @@ _Static_assert((int)ENTRY_WARNED == (int)STATE_WARNED && (int)ENTRY_BOUNCE == (i
 /* A cached message older than this makes room for a newer one: its next hop does not take mail. */
 enum { CACHE_STALE_MS = 10000 };
 
+enum { STORED_ONE = sizeof(struct stored) + sizeof(struct entry) };
+
+struct pool stored_pool = POOL_INIT(stored_pool, (STORED_ONE + 15) / 16 * 16);
+
 struct stored *
 stored_new(uint64_t id, unsigned groups)
 {
-	struct stored *s = xcalloc(1, sizeof *s + groups * sizeof s->entry[0]);
+	size_t size = sizeof(struct stored) + groups * sizeof(struct entry);
+	struct stored *s = groups == 1 ? pool_alloc(&stored_pool) : xmalloc(size);
 	unsigned i;
 
+	memset(s, 0, size);
 	check(groups > 0 && groups < UINT16_MAX);
 	s->link.hash = id;
 	atomic_init(&s->refs, 1);
@@ -47,11 +54,20 @@ stored_ref(struct stored *s)
 	return s;
 }
 
+static void
+stored_free(struct stored *s)
+{
+	if (s->count == 1)
+		pool_free(&stored_pool, s);
+	else
+		free(s);
+}
+
 void
 stored_unref(struct stored *s)
 {
 	if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
-		free(s);
+		stored_free(s);
 }
 
 struct stored *

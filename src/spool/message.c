@@ -10,7 +10,9 @@
 #include <string.h>
 
 /* A piece from the pool is told by its size. Smaller ones would waste too much of a block. */
-enum { PIECE_POOLED = POOL_BLOCK - sizeof(struct chunk), PIECE_SMALL = POOL_BLOCK / 4 };
+enum { PIECE_BLOCK = 8192, PIECE_POOLED = PIECE_BLOCK - sizeof(struct chunk), PIECE_SMALL = PIECE_BLOCK / 4 };
+
+static struct pool pieces = POOL_INIT(pieces, PIECE_BLOCK);
 
 struct message *
 message_new(uint64_t id, struct arena **arena)
@@ -53,7 +55,7 @@ message_release(struct message *m)
 	for (c = m->first; c != NULL; c = next) {
 		next = c->next;
 		if (c->cap == PIECE_POOLED)
-			pool_free(c);
+			pool_free(&pieces, c);
 		else
 			free(c);
 	}
@@ -133,7 +135,7 @@ static struct chunk *
 chunk_new(size_t want)
 {
 	size_t cap = message_piece(want);
-	struct chunk *c = cap == PIECE_POOLED ? pool_alloc() : xmalloc(sizeof *c + cap);
+	struct chunk *c = cap == PIECE_POOLED ? pool_alloc(&pieces) : xmalloc(sizeof *c + cap);
 
 	c->next = NULL;
 	c->len = 0;

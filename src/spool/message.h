@@ -27,6 +27,7 @@ enum message_flag {
 	MESSAGE_OUTBOUND = 1 << 2, /* direction; else inbound */
 	MESSAGE_BOUNCE = 1 << 3,   /* made here: a report or a warning */
 	MESSAGE_SMTPUTF8 = 1 << 4,
+	MESSAGE_BINARYMIME = 1 << 5, /* BODY=BINARYMIME was given: what looks like lines may be none */
 };
 
 struct recipient {

@@ -281,6 +281,31 @@ queue_set_user(struct queue *q, void *user)
 	q->user = user;
 }
 
+static unsigned
+length(const struct list *l)
+{
+	unsigned n = 0;
+
+	list_each(pos, l)
+		n++;
+	return n;
+}
+
+void
+spool_each_queue(struct spool *spool, void (*fn)(struct queue *q, unsigned count, void *arg), void *arg)
+{
+	struct port *p = &spool->port[loop_index(loop_current())];
+	unsigned count;
+
+	list_each(l, &p->queue_list) {
+		struct queue *q = list_entry(l, struct queue, all);
+
+		count = q->due_count + q->heap_count + length(&q->held);
+		if (count > 0)
+			fn(q, count, arg);
+	}
+}
+
 bool
 queue_is_empty(const struct queue *q)
 {

@@ -79,6 +79,9 @@ const char *queue_key(const struct queue *q);
 void *queue_user(const struct queue *q); /* one pointer for delivery */
 void queue_set_user(struct queue *q, void *user);
 
+/* On a loop: calls FN for each of its queues that has entries, COUNT of them, those being
+ * attempted right now aside. */
+void spool_each_queue(struct spool *spool, void (*fn)(struct queue *q, unsigned count, void *arg), void *arg);
 /* While no attempt is near (every next hop is dead) messages that arrive are not kept in memory: they are on disk, and
  * the memory serves mail that leaves. */
 void queue_set_stalled(struct queue *q, bool stalled);

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 struct job;
+struct pool;
 struct compactor;
 
 /* ---- a message and its entries: one allocation, at most 256 bytes for one group (test_spool_memory) ---- */
@@ -90,6 +91,9 @@ struct stored {
 };
 
 enum { UNREAD_MAX = 3 };
+
+/* Of messages with one group, which most are. */
+extern struct pool stored_pool;
 
 struct stored *stored_new(uint64_t id, unsigned groups);
 struct stored *stored_of(const struct entry *e);

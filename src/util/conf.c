@@ -5,7 +5,6 @@
 #include "util/conf_lex.h"
 #include "util/file.h"
 
-#include <glob.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,12 +226,6 @@ parse_value(struct parser *p, struct conf_node *n)
 	return true;
 }
 
-static int
-by_bytes(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 const char *
 conf_path(struct arena *arena, const char *file, const char *text)
 {
@@ -252,9 +245,9 @@ parse_include(struct parser *p, struct conf_node **tail)
 {
 	struct conf_lexer *l = &p->lexer;
 	struct place at = here(p);
+	struct buf names = { 0 };
 	const char *pattern;
 	size_t i;
-	glob_t g;
 
 	advance(p);
 	pattern = p->tok.text;
@@ -262,16 +255,15 @@ parse_include(struct parser *p, struct conf_node **tail)
 		error_at(p, &at, "include works in files only");
 	} else {
 		pattern = conf_path(l->arena, l->place.file, pattern);
-		if (glob(pattern, GLOB_NOSORT, NULL, &g) == 0) {
-			qsort(g.gl_pathv, g.gl_pathc, sizeof *g.gl_pathv, by_bytes);
-			for (i = 0; i < g.gl_pathc; i++)
-				tail = load_file(l->arena, arena_strdup(l->arena, g.gl_pathv[i]), p->source, p->files,
+		if (file_glob(pattern, &names)) {
+			for (i = 0; i < names.len; i += strlen(names.data + i) + 1)
+				tail = load_file(l->arena, arena_strdup(l->arena, names.data + i), p->source, p->files,
 				    &at, tail, l->errors);
-			globfree(&g);
 		} else if (strpbrk(pattern, "*?[") == NULL) {
 			error_at(p, &at, "include: there is no file %s", pattern);
 		}
 	}
+	buf_fini(&names);
 	advance(p);
 	return tail;
 }
@@ -395,9 +387,10 @@ static int
 refuse_source(const char *path, const struct source *outer, unsigned files, struct source *self, struct err *err)
 {
 	const struct source *s;
-	struct stat st;
+	struct stat st = { 0 };
 
-	if (stat(path, &st) < 0)
+	/* What is replayed was read once before, so that it cannot include itself. */
+	if (!file_is_replayed() && stat(path, &st) < 0)
 		return err_sys(err, "cannot read %s", path);
 	if (S_ISDIR(st.st_mode))
 		return err_set(err, "%s is a folder: include \"%s/*.conf\" reads what is in it", path, path);
@@ -406,7 +399,7 @@ refuse_source(const char *path, const struct source *outer, unsigned files, stru
 	*self = (struct source){ outer, st.st_dev, st.st_ino, outer != NULL ? outer->depth + 1 : 0 };
 	if (self->depth > CONF_INCLUDE_MAX)
 		return err_set(err, "includes are nested deeper than %d", CONF_INCLUDE_MAX);
-	for (s = outer; s != NULL; s = s->outer)
+	for (s = outer; s != NULL && !file_is_replayed(); s = s->outer)
 		if (s->dev == self->dev && s->ino == self->ino)
 			return err_set(err, "%s includes itself", path);
 	return 0;

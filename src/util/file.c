@@ -1,16 +1,86 @@
 /* SPDX-License-Identifier: MIT */
 #include "util/file.h"
+#include "util/archive.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-int
-file_read(const char *path, size_t max, struct buf *out, struct err *err)
+static _Thread_local struct {
+	enum file_source source;
+	struct archive *archive;
+} use;
+
+void
+file_use(enum file_source source, struct archive *archive)
+{
+	use.source = source;
+	use.archive = archive;
+}
+
+bool
+file_is_replayed(void)
+{
+	return use.source == FILE_REPLAY;
+}
+
+/* True: NAME stands in the archive and was appended. */
+static bool
+replay(const char *name, struct buf *out)
+{
+	const char *p;
+	size_t n;
+
+	if (!archive_get(use.archive, name, &p, &n))
+		return false;
+	buf_add(out, p, n);
+	return true;
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void
+glob_disk(const char *pattern, struct buf *names)
+{
+	glob_t g;
+	size_t i;
+
+	if (glob(pattern, GLOB_NOSORT, NULL, &g) != 0)
+		return;
+	qsort(g.gl_pathv, g.gl_pathc, sizeof *g.gl_pathv, by_bytes);
+	for (i = 0; i < g.gl_pathc; i++)
+		buf_add(names, g.gl_pathv[i], strlen(g.gl_pathv[i]) + 1);
+	globfree(&g);
+}
+
+bool
+file_glob(const char *pattern, struct buf *names)
+{
+	struct buf key = { 0 };
+	size_t start = names->len;
+
+	buf_printf(&key, "glob:%s", pattern); /* no path begins so: they are absolute, or the one of the command line */
+	if (use.source == FILE_REPLAY)
+		replay(buf_str(&key), names);
+	else
+		glob_disk(pattern, names);
+	if (use.source == FILE_RECORD)
+		archive_put(use.archive, buf_str(&key), names->len > start ? names->data + start : "", names->len - start);
+	buf_fini(&key);
+	return names->len > start;
+}
+
+static int
+read_disk(const char *path, size_t max, struct buf *out, struct err *err)
 {
 	size_t start = out->len;
 	ssize_t r;
@@ -36,6 +106,20 @@ file_read(const char *path, size_t max, struct buf *out, struct err *err)
 		}
 	}
 	close(fd);
+	return 0;
+}
+
+int
+file_read(const char *path, size_t max, struct buf *out, struct err *err)
+{
+	size_t start = out->len;
+
+	if (use.source == FILE_REPLAY)
+		return replay(path, out) ? 0 : err_set(err, "%s was not handed over", path);
+	if (read_disk(path, max, out, err) < 0)
+		return -1;
+	if (use.source == FILE_RECORD)
+		archive_put(use.archive, path, out->len > start ? out->data + start : "", out->len - start);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
+	src/util/archive.c src/util/archive.h \
 	src/util/arena.c src/util/arena.h \
 	src/util/base64.c src/util/base64.h \
 	src/util/buf.c src/util/buf.h \
@@ -18,6 +19,7 @@ libtmail_la_SOURCES += \
 	src/util/map.c src/util/map.h \
 	src/util/option.c src/util/option.h src/util/option_rate.h \
 	src/util/option_docs.c \
+	src/util/option_keep.c \
 	src/util/option_types.c \
 	src/util/pool.c src/util/pool.h \
 	src/util/random.c src/util/random.h \

@@ -48,6 +48,7 @@ enum option_flags {
 	OPTION_EMPTY = 2,     /* the list or string may be empty */
 	OPTION_REQUIRED = 4,  /* has to be written */
 	OPTION_LATER = 8,     /* part of the language, not built yet: only `name` and `help` count */
+	OPTION_RESTART = 64,  /* holds for the life of the process: a reload leaves it as it is. No list */
 };
 
 struct option {
@@ -106,6 +107,15 @@ int option_apply(const struct option_block *root, const struct conf_node *first,
 
 /* TARGET as a configuration, defaults included. */
 void option_print(const struct option_block *root, const void *target, struct buf *out);
+
+/* All blocks of the type NAME below ROOT in TARGET; one block, described by B. */
+void option_print_blocks(const struct option_block *root, const char *name, const void *target, struct buf *out);
+void option_print_block(const struct option_block *b, const void *block, struct buf *out);
+
+/* Every OPTION_RESTART value of TARGET, which was just read, becomes the one of FROM. KEPT is told of each that
+ * differs: its name with its block, "queue { cache }", and both values as they would be written. */
+void option_keep(const struct option_block *root, void *target, const void *from, struct arena *arena,
+    void (*kept)(const char *name, const char *old, const char *wanted, void *arg), void *arg);
 
 /* The rows, and the kinds of values they use, as lists of an mdoc manual page; the rows as the body of a sample
  * file, every statement commented out. */

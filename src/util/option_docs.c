@@ -130,6 +130,17 @@ print_repeated(const struct option_block *b, const void *target, struct buf *out
 }
 
 static void
+print_sub(const struct option_block *sub, const void *target, struct buf *out, unsigned depth)
+{
+	if (sub->flags & BLOCK_LATER)
+		return;
+	if (sub->flags & BLOCK_REPEAT)
+		print_repeated(sub, target, out, depth);
+	else
+		print_block(sub, sub->flags & BLOCK_INLINE ? target : at(target, sub->offset), out, depth);
+}
+
+static void
 print_body(const struct option_block *b, const void *target, struct buf *out, unsigned depth)
 {
 	const struct option_block *sub;
@@ -137,14 +148,24 @@ print_body(const struct option_block *b, const void *target, struct buf *out, un
 
 	for (o = b->options; o != NULL && o->name != NULL; o++)
 		print_option(o, target, out, depth);
-	for (sub = b->blocks; sub != NULL && sub->name != NULL; sub++) {
-		if (sub->flags & BLOCK_LATER)
-			continue;
-		if (sub->flags & BLOCK_REPEAT)
-			print_repeated(sub, target, out, depth);
-		else
-			print_block(sub, sub->flags & BLOCK_INLINE ? target : at(target, sub->offset), out, depth);
-	}
+	for (sub = b->blocks; sub != NULL && sub->name != NULL; sub++)
+		print_sub(sub, target, out, depth);
+}
+
+void
+option_print_blocks(const struct option_block *root, const char *name, const void *target, struct buf *out)
+{
+	const struct option_block *sub;
+
+	for (sub = root->blocks; sub != NULL && sub->name != NULL; sub++)
+		if (strcmp(sub->name, name) == 0)
+			print_sub(sub, target, out, 0);
+}
+
+void
+option_print_block(const struct option_block *b, const void *block, struct buf *out)
+{
+	print_block(b, block, out, 0);
 }
 
 void
@@ -254,6 +275,8 @@ manual_option(const struct option *o, struct buf *out)
 	manual_arg(out, o->type->name);
 	buf_adds(out, list ? " No , ... }\n" : "\n");
 	manual_text(out, o->help);
+	if (o->flags & OPTION_RESTART)
+		buf_adds(out, "A reload does not change it.\n");
 	if (o->words != NULL)
 		manual_words(o, out);
 	manual_facts(o, out);

@@ -57,6 +57,11 @@ tests_fuzz_fuzz_command_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_command_LDFLAGS = $(fuzz_ldflags)
 EXTRA_DIST += tests/fuzz/fuzz_command.dict
 
+fuzz_targets += tests/fuzz/fuzz_bdat
+tests_fuzz_fuzz_bdat_SOURCES = tests/fuzz/fuzz_bdat.c $(fuzz_main)
+tests_fuzz_fuzz_bdat_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_bdat_LDFLAGS = $(fuzz_ldflags)
+
 fuzz_targets += tests/fuzz/fuzz_dsn
 tests_fuzz_fuzz_dsn_SOURCES = tests/fuzz/fuzz_dsn.c $(fuzz_main)
 tests_fuzz_fuzz_dsn_LDADD = $(fuzz_libs)

@@ -371,6 +371,9 @@ class HopSession:
             self.digest_body()
         else:
             self.read_body()
+        self.end_of_data()
+
+    def end_of_data(self):
         message = Message(self)
         if self.hop.lmtp:
             return self.end_each(message)
@@ -390,6 +393,19 @@ class HopSession:
         if taken:
             self.hop.note_message(message)
         self.clear()
+
+    def do_bdat(self, rest):
+        words = rest.split()
+        size = int(words[0])
+        while len(self.buffer) < size:
+            self.fill()
+        self.body += self.buffer[:size]
+        self.buffer = self.buffer[size:]
+        if not self.recipients:
+            return self.say(None, "503 5.5.1 no recipients")
+        if len(words) == 1:
+            return self.say(None, "250 2.0.0 %d octets" % size)
+        self.end_of_data()
 
     def read_body(self):
         """Everything up to CRLF.CRLF, unstuffed."""

@@ -6,6 +6,7 @@
 #include "util/check.h"
 #include "util/str.h"
 #include "net/addr.h"
+#include "net/listener.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "mail/address.h"
@@ -259,6 +260,8 @@ fixture_open(struct fixture *f)
 	f->server = smtp_server_new(&config);
 	f->listener.server = f->server;
 	f->listener.settings = &f->listener_settings;
+	f->listener.snapshot = &f->settings;
+	f->listener.refs = 1;
 }
 
 static void *
@@ -289,7 +292,8 @@ hand_over(struct post *post)
 	struct addr peer;
 
 	check(addr_parse("192.0.2.1:1025", 0, &peer, NULL) == 0);
-	smtp_server_connected(h->fd, &peer, &h->f->listener);
+	smtp_listener_owner.hold(&h->f->listener);
+	smtp_listener_owner.connected(h->fd, &peer, &h->f->listener);
 	free(h);
 }
 

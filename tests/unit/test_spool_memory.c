@@ -7,6 +7,7 @@
 #include "util/arena.h"
 #include "util/check.h"
 #include "util/clock.h"
+#include "util/pool.h"
 
 #include <malloc.h>
 #include <setjmp.h>
@@ -27,7 +28,7 @@ heap(void)
 {
 	struct mallinfo2 m = mallinfo2();
 
-	return m.uordblks + m.hblkhd;
+	return m.uordblks + m.hblkhd + pool_bytes(&stored_pool);
 }
 
 static size_t
