@@ -4,6 +4,8 @@
 #include "control/reload.h"
 #include "control/sandbox.h"
 #include "control/supervisor.h"
+#include "control/systemd.h"
+#include "control/watch.h"
 #include "control/worker.h"
 #include "directory/settings.h"
 #include "net/listener.h"
@@ -50,6 +52,7 @@ struct arguments {
 struct gateway {
 	struct worker_config worker;
 	struct reload *reload;
+	struct watch *watch;
 	int original_stderr;
 };
 
@@ -137,20 +140,28 @@ lock_state(const struct settings *s)
 	}
 }
 
+/* The state folder is ours, only those below it the worker's: it cannot lead us astray with links. */
+static void
+make_for_worker(const struct settings *s, const char *name, const struct account *account)
+{
+	const char *path = arena_printf(s->arena, "%s/%s", s->state, name);
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		fatal("cannot make folder %s: %s", path, strerror(errno));
+	if (getuid() == 0 && lchown(path, account->uid, account->gid) < 0)
+		fatal("cannot give %s to account %s: %s", path, account->name, strerror(errno));
+}
+
 static void
 prepare_state(const struct settings *s, const struct account *account)
 {
-	const char *spool = arena_printf(s->arena, "%s/spool", s->state);
 	struct err err;
 
-	/* The folder is ours, only the spool below it the worker's: it cannot lead us astray with links. */
 	if (file_mkdirs(s->state, 0755, &err) < 0)
 		fatal("%s", err.text);
 	lock_state(s);
-	if (mkdir(spool, 0700) < 0 && errno != EEXIST)
-		fatal("cannot make folder %s: %s", spool, strerror(errno));
-	if (getuid() == 0 && lchown(spool, account->uid, account->gid) < 0)
-		fatal("cannot give %s to account %s: %s", spool, account->name, strerror(errno));
+	make_for_worker(s, "spool", account);
+	make_for_worker(s, "history", account);
 }
 
 static int
@@ -188,7 +199,9 @@ on_message(struct supervisor *s, struct channel_message *m, void *arg)
 {
 	struct gateway *g = arg;
 
-	if (m->kind == CHANNEL_RELOAD)
+	if (m->kind == CHANNEL_READY)
+		systemd_ready();
+	else if (m->kind == CHANNEL_RELOAD)
 		reload_begin(g->reload, s, m->serial);
 	else if (m->kind == CHANNEL_APPLIED || m->kind == CHANNEL_REFUSED)
 		reload_answered(g->reload, s, m);
@@ -197,10 +210,27 @@ on_message(struct supervisor *s, struct channel_message *m, void *arg)
 }
 
 static void
+on_stopping(struct supervisor *s, void *arg)
+{
+	(void)s;
+	(void)arg;
+	systemd_stopping();
+}
+
+static void
 on_worker_gone(struct supervisor *s, void *arg)
 {
 	(void)s;
 	reload_lost(((struct gateway *)arg)->reload);
+	watch_again(((struct gateway *)arg)->watch);
+}
+
+static int64_t
+on_tick(struct supervisor *s, void *arg)
+{
+	int64_t look = watch_tick(((struct gateway *)arg)->watch, s), tell = systemd_tick();
+
+	return look < 0 || (tell >= 0 && tell < look) ? tell : look;
 }
 
 static int
@@ -209,13 +239,31 @@ run_worker(const struct worker_history *history, void *arg)
 	return worker_run(history, &((struct gateway *)arg)->worker);
 }
 
+/* Of the sockets we were started with, those no listener is for. */
+static void
+close_others(struct sockets *given, const struct sockets *used)
+{
+	char text[ADDR_TEXT];
+	unsigned i;
+
+	for (i = 0; i < given->count; i++) {
+		if (sockets_find(used, &given->place[i].address) != NULL)
+			continue;
+		log_event(LOG_WARN, "systemd", "no listener has the address %s, whose socket was handed over",
+		    addr_text(&given->place[i].address, text));
+		close(given->place[i].fd);
+	}
+	free(given->place);
+}
+
 static void
 open_all(struct gateway *g, const struct arguments *a)
 {
 	struct worker_config *w = &g->worker;
-	const struct sockets none = { 0 };
+	struct sockets given = { 0 };
 	struct err err;
 
+	systemd_sockets(&given);
 	raise_descriptor_limit();
 	prepare_state(w->settings, &w->account);
 	w->path = a->config;
@@ -224,10 +272,12 @@ open_all(struct gateway *g, const struct arguments *a)
 	if ((w->log_fd = log_target_open(w->settings, g->original_stderr, &err)) < 0)
 		fatal("%s", err.text);
 	log_target_redirect(w->settings, w->log_fd, g->original_stderr);
-	if (sockets_bind(&w->sockets, &none, w->settings, BIND_TRIES, &err) < 0)
+	if (sockets_bind(&w->sockets, &given, w->settings, BIND_TRIES, &err) < 0)
 		fatal("%s", err.text);
+	close_others(&given, &w->sockets);
 	w->admin_fd = bind_admin(w->settings);
 	reload_init(g->reload, w, g->original_stderr);
+	g->watch = watch_new(w, g->reload);
 }
 
 int
@@ -237,12 +287,13 @@ main(int argc, char **argv)
 	static struct reload reload;
 	struct gateway g = { .reload = &reload };
 	struct supervisor_config supervisor = { .worker = run_worker, .hangup = on_hangup, .message = on_message,
-		.worker_gone = on_worker_gone, .arg = &g };
+		.worker_gone = on_worker_gone, .stopping = on_stopping, .tick = on_tick, .arg = &g };
 	struct worker_config *w = &g.worker;
 	struct err err;
 	bool is_worker;
 	int status;
 
+	systemd_init();
 	parse_arguments(&a, argc, argv);
 	w->settings = load(a.config);
 	if (credentials_open(&w->credentials, w->settings, &err) < 0)
@@ -258,9 +309,11 @@ main(int argc, char **argv)
 	open_all(&g, &a);
 	supervisor.state = xstrdup(w->settings->state);
 	supervisor.loops = w->settings->threads;
+	supervisor.wake_fd = watch_fd(g.watch);
 	status = supervisor_run(&supervisor, &is_worker);
 	if (!is_worker)
 		unlink(w->settings->admin.socket);
+	watch_free(&g.watch);
 	reload_fini(g.reload);
 	sockets_fini(&w->sockets);
 	credentials_fini(&w->credentials);

@@ -8,7 +8,7 @@
 set -u
 export LC_ALL=C
 
-order='util net dns mail mailauth directory policy spool filter milter delivery smtp control cli'
+order='util net dns mail mailauth directory policy history spool filter milter delivery smtp control cli'
 
 # A header that is none of the system's, as a prefix, and the folders that may include it. "-" is nobody.
 library='

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 static const struct cli_option bounce_options[] = {
-	{ "--reason", NULL, "TEXT", OPTION_TEXT, "reason", "Why; it goes to the log." },
+	{ "--reason", NULL, "TEXT", OPTION_TEXT, "reason", "Why; the sender reads it in the report, and it goes to the log." },
 	{ 0 },
 };
 

@@ -7,6 +7,9 @@
 const struct cli_command *const cli_commands[] = {
 	&cmd_status,
 	&cmd_reload,
+	&cmd_config_check,
+	&cmd_config_show,
+	&cmd_config_diff,
 	&cmd_queue_list,
 	&cmd_queue_show,
 	&cmd_queue_cat,
@@ -19,6 +22,8 @@ const struct cli_command *const cli_commands[] = {
 	&cmd_queue_bounce,
 	&cmd_queue_drop,
 	&cmd_queue_redirect,
+	&cmd_message_find,
+	&cmd_message_show,
 	&cmd_route_test,
 	&cmd_destination_list,
 	&cmd_destination_suspend,
@@ -29,6 +34,8 @@ const struct cli_command *const cli_commands[] = {
 };
 
 const struct cli_noun cli_nouns[] = {
+	{ "config", "the configuration: the file's, and the one in force",
+	    "A running gateway goes by what it read last: tmail reload has it read its file again." },
 	{ "queue", "mail that was accepted and is not delivered yet",
 	    "A message waits once for each next hop it has to go to: with recipients behind two next hops it has two "
 	    "entries, each with its own state. An entry is due (an attempt is about to begin), active (an attempt is in "
@@ -41,6 +48,10 @@ const struct cli_noun cli_nouns[] = {
 	{ "tls", "certificates",
 	    "What the gateway shows to clients that use TLS. Files are named in tls { certificate } of the configuration, "
 	    "and watched: when one is renewed the gateway takes it over by itself." },
+	{ "message", "what happened to messages, delivered and refused ones too",
+	    "History keeps what happened to every message and every refused recipient for as long as the configuration's "
+	    "history says, 7 days unless it says otherwise: when it came, from whom, through which client; what each next "
+	    "hop answered; what operators did. It keeps neither content nor subject. Its order is that of time." },
 	{ 0 },
 };
 

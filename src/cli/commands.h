@@ -5,12 +5,13 @@
 
 #include "cli/cli.h"
 
-extern const struct cli_command cmd_status, cmd_reload, cmd_help;
+extern const struct cli_command cmd_status, cmd_config_check, cmd_config_show, cmd_config_diff, cmd_reload, cmd_help;
 extern const struct cli_command cmd_queue_list, cmd_queue_show, cmd_queue_cat, cmd_queue_count, cmd_queue_shape,
     cmd_queue_why;
 extern const struct cli_command cmd_tls_list;
 extern const struct cli_command cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_bounce, cmd_queue_drop,
     cmd_queue_redirect;
+extern const struct cli_command cmd_message_find, cmd_message_show;
 
 extern const struct cli_command cmd_route_test;
 extern const struct cli_command cmd_destination_list, cmd_destination_suspend, cmd_destination_resume;

@@ -36,16 +36,28 @@ socket_of_file(const char *file, struct buf *path)
 	return CLI_OK;
 }
 
-/* Of an installed gateway; who may not read its configuration may still be let in by the socket. */
-static enum cli_exit
-default_socket(struct buf *path)
+const char *
+cli_configuration(const struct cli *cli)
 {
 	static const char *const files[] = { TMAIL_SYSCONFDIR "/tmail/tmail.conf", "/etc/tmail/tmail.conf" };
 	size_t i;
 
+	if (cli_value(cli, "--config") != NULL)
+		return cli_value(cli, "--config");
 	for (i = 0; i < sizeof files / sizeof *files; i++)
 		if (access(files[i], R_OK) == 0)
-			return socket_of_file(files[i], path);
+			return files[i];
+	return NULL;
+}
+
+/* Of an installed gateway; who may not read its configuration may still be let in by the socket. */
+static enum cli_exit
+default_socket(const struct cli *cli, struct buf *path)
+{
+	const char *file = cli_configuration(cli);
+
+	if (file != NULL)
+		return socket_of_file(file, path);
 	buf_adds(path, TMAIL_STATEDIR "/admin.sock");
 	return CLI_OK;
 }
@@ -62,7 +74,7 @@ find_socket(const struct cli *cli, struct buf *path)
 	} else if (env != NULL && *env != '\0') {
 		buf_adds(path, env);
 	} else {
-		return default_socket(path);
+		return default_socket(cli, path);
 	}
 	return CLI_OK;
 }

@@ -22,6 +22,9 @@ void connection_close(struct connection *c);
 enum cli_exit connection_ask(struct connection *c, const char *command, json_t *args,
     void (*fn)(json_t *result, void *arg), void *arg);
 
+/* The configuration that -c names, or the default one; NULL: there is none. */
+const char *cli_configuration(const struct cli *cli);
+
 /* The two above for a command that asks once, with its own request and arguments. */
 enum cli_exit cli_ask(struct cli *cli, void (*fn)(json_t *result, void *arg), void *arg);
 

@@ -4,6 +4,8 @@ libtmail_la_SOURCES += \
 	src/cli/cli.c src/cli/cli.h \
 	src/cli/cmd_destination.c \
 	src/cli/cmd_help.c \
+	src/cli/cmd_message_find.c \
+	src/cli/cmd_message_show.c \
 	src/cli/cmd_queue_bounce.c \
 	src/cli/cmd_queue_cat.c \
 	src/cli/cmd_queue_count.c \
@@ -15,6 +17,7 @@ libtmail_la_SOURCES += \
 	src/cli/cmd_queue_retry.c \
 	src/cli/cmd_queue_shape.c \
 	src/cli/cmd_queue_show.c \
+	src/cli/cmd_config.c \
 	src/cli/cmd_reload.c \
 	src/cli/cmd_route_test.c \
 	src/cli/cmd_tls_list.c \

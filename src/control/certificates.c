@@ -88,17 +88,6 @@ locate(struct location *l, const char *path, const char *key, struct err *err)
 	return 0;
 }
 
-static struct keyring_pair *
-pair_of(const struct keyring *ring, const char *file)
-{
-	unsigned i;
-
-	for (i = 0; ring != NULL && i < ring->count; i++)
-		if (strcmp(ring->pair[i].file, file) == 0)
-			return &ring->pair[i];
-	return NULL;
-}
-
 /* The ring without its last pair. */
 static void
 drop_last(struct keyring *ring)
@@ -124,7 +113,7 @@ read_whole(struct keyring *ring, const struct location *l, struct err *err)
 static int
 make_do(struct reading *r, const char *file, struct err *err)
 {
-	const struct keyring_pair *old = pair_of(r->old, file);
+	const struct keyring_pair *old = r->old != NULL ? keyring_find(r->old, file) : NULL;
 	struct keyring_pair *p;
 
 	if (old == NULL && r->strict)
@@ -146,7 +135,7 @@ read_one(struct reading *r, const char *path, const char *key, struct err *err)
 
 	if (locate(&l, path, key, err) < 0)
 		return make_do(r, path, err);
-	if (pair_of(r->ring, l.certificate) != NULL)
+	if (keyring_find(r->ring, l.certificate) != NULL)
 		return 0;
 	return read_whole(r->ring, &l, err) < 0 ? make_do(r, l.certificate, err) : 0;
 }
@@ -290,6 +279,7 @@ visit(const struct visit *v, const char *path)
 			v->fn(l.key, v->arg);
 		return;
 	}
+	v->fn(path, v->arg); /* it may be a link that is turned */
 	for (y = layouts; y < layouts + sizeof layouts / sizeof *layouts; y++) {
 		if (set_path(l.certificate, path, "/", y->certificate, NULL) < 0 ||
 		    set_path(l.key, path, "/", y->key, NULL) < 0)

@@ -15,8 +15,8 @@ struct settings;
  * is named itself makes -1, with "file:line: why" of the configuration in ERR. */
 int certificates_read(struct keyring *ring, const struct settings *s, const struct keyring *old, struct err *err);
 
-/* Calls FN for each file that certificates_read() looks for, there or not, and with a "/" at the end for each folder
- * where further ones may come. The system's roots are left out. */
+/* Calls FN for each file and folder that certificates_read() looks for, there or not, and with a "/" at the end for
+ * each folder where further ones may come. The system's roots are left out. */
 void certificates_each_file(const struct settings *s, void (*fn)(const char *path, void *arg), void *arg);
 
 #endif

@@ -5,6 +5,7 @@
 #include "delivery/delivery.h"
 #include "directory/settings.h"
 #include "util/arena.h"
+#include "history/history.h"
 #include "util/log.h"
 #include "util/str.h"
 
@@ -25,6 +26,7 @@ static void
 log_change(struct job *job, uint64_t id, const char *key)
 {
 	struct act *a = job->state;
+	struct history_event e;
 	struct log_record r;
 
 	log_begin(&r, LOG_INFO, "admin");
@@ -35,6 +37,12 @@ log_change(struct job *job, uint64_t id, const char *key)
 	log_u64(&r, "uid", job->peer.uid);
 	log_u64(&r, "pid", (uint64_t)job->peer.pid);
 	log_end(&r);
+	history_begin(&e, HISTORY_ADMIN, id);
+	history_str(&e, HISTORY_COMMAND, job->command->name);
+	history_str(&e, HISTORY_ROUTE, key);
+	history_str(&e, HISTORY_REASON, a->reason);
+	history_u64(&e, HISTORY_UID, job->peer.uid);
+	history_end(&e);
 }
 
 /* One line about the whole request, however many messages it meant. */
@@ -79,6 +87,23 @@ act_on(struct job *job, uint64_t id, const char *key)
 		a->matched += n > 0 ? (uint64_t)n : 1;
 }
 
+/* What would change nothing is not asked of the entry's loop: 20,000 entries that are due already are not worth as
+ * many turns of it. */
+static bool
+may_change(const struct job *job, const struct entry_info *e)
+{
+	switch ((enum spool_action)job->command->variant) {
+	case SPOOL_RETRY:
+		return e->state == ENTRY_DEFERRED;
+	case SPOOL_RELEASE:
+		return e->state == ENTRY_HELD || e->state == ENTRY_ACTIVE; /* it may be about to be held */
+	case SPOOL_HOLD:
+		return e->state != ENTRY_HELD;
+	default:
+		return true;
+	}
+}
+
 static void
 act_entry_found(struct job *job, const struct entry_info *e, const struct spool_detail *d)
 {
@@ -88,7 +113,7 @@ act_entry_found(struct job *job, const struct entry_info *e, const struct spool_
 	if (e->id >= a->before)
 		return;
 	a->matched++;
-	if (!a->dry_run)
+	if (!a->dry_run && may_change(job, e))
 		act_on(job, e->id, e->key);
 }
 

@@ -6,6 +6,7 @@
 static const struct admin_command *const commands[] = {
 	&status_command,
 	&reload_command,
+	&config_show_command,
 	&tls_list_command,
 	&queue_list_command,
 	&queue_count_command,
@@ -23,6 +24,8 @@ static const struct admin_command *const commands[] = {
 	&destination_list_command,
 	&destination_suspend_command,
 	&destination_resume_command,
+	&message_find_command,
+	&message_show_command,
 };
 
 const struct admin_command *

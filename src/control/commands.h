@@ -6,7 +6,7 @@
 #include "control/job.h"
 #include "spool/spool.h"
 
-extern const struct admin_command status_command, reload_command;
+extern const struct admin_command status_command, reload_command, config_show_command;
 extern const struct admin_command route_test_command;
 extern const struct admin_command destination_list_command, destination_suspend_command, destination_resume_command;
 extern const struct admin_command tls_list_command;
@@ -20,6 +20,8 @@ extern const struct admin_command queue_retry_command, queue_hold_command, queue
 /* The names that are suspended: a new array. DELIVERY may be NULL. */
 struct delivery;
 json_t *suspensions_to_json(struct delivery *delivery);
+
+extern const struct admin_command message_find_command, message_show_command;
 
 /* What list, show and why say about an entry: a new object. */
 json_t *entry_to_json(const struct entry_info *e);

@@ -23,5 +23,6 @@ log_target_open(const struct settings *s, int original, struct err *err)
 void
 log_target_redirect(const struct settings *s, int fd, int original)
 {
+	log_set_format(s->log.format);
 	dup2(s->log.to[0] == '/' ? fd : original, STDERR_FILENO);
 }

@@ -3,6 +3,7 @@
 #include "control/certificates.h"
 #include "control/log_target.h"
 #include "control/supervisor.h"
+#include "control/systemd.h"
 #include "directory/settings.h"
 #include "util/archive.h"
 #include "util/check.h"
@@ -71,6 +72,7 @@ answer(struct reload *r, struct supervisor *s, const char *word)
 	r->askers = 0;
 	r->remarks.len = 0;
 	buf_fini(&text);
+	systemd_ready();
 }
 
 static void
@@ -221,6 +223,7 @@ reload_begin(struct reload *r, struct supervisor *s, uint32_t asker)
 	}
 	if (asker != 0 && r->askers < RELOAD_ASKERS_MAX)
 		r->asker[r->askers++] = asker;
+	systemd_reloading();
 	if (prepare(r) < 0) {
 		refuse(r, s);
 	} else if (channel < 0) {
@@ -230,6 +233,12 @@ reload_begin(struct reload *r, struct supervisor *s, uint32_t asker)
 		buf_printf(&r->remarks, "%s\n", err.text);
 		refuse(r, s);
 	}
+}
+
+bool
+reload_busy(const struct reload *r)
+{
+	return r->serial != 0;
 }
 
 bool

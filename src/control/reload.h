@@ -43,6 +43,9 @@ void reload_fini(struct reload *r);
  * worker's to be answered, 0: none (SIGHUP). */
 void reload_begin(struct reload *r, struct supervisor *s, uint32_t asker);
 
+/* Is a change under way? */
+bool reload_busy(const struct reload *r);
+
 /* The same for certificates alone, which are RING's from now on; taken. False: another change is under way, and nothing
  * was done; try again later. */
 bool reload_keys(struct reload *r, struct supervisor *s, struct keyring *ring);

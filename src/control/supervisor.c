@@ -245,13 +245,14 @@ take_messages(struct supervisor *s)
 static void
 wait_for_events(struct supervisor *s, uint64_t until)
 {
-	struct pollfd p[2] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->channel, .events = POLLIN } };
+	struct pollfd p[3] = { { .fd = s->signal_fd, .events = POLLIN }, { .fd = s->channel, .events = POLLIN },
+		{ .fd = s->config->wake_fd, .events = POLLIN } };
 	int64_t ms = s->config->tick != NULL ? s->config->tick(s, s->config->arg) : -1;
 	uint64_t now = clock_ms();
 
 	if (until != 0 && (ms < 0 || now + (uint64_t)ms > until))
 		ms = until > now ? (int64_t)(until - now) : 0;
-	if (poll(p, 2, ms < 0 ? -1 : (int)ms) <= 0)
+	if (poll(p, 3, ms < 0 ? -1 : (int)ms) <= 0)
 		return;
 	take_signals(s);
 	take_messages(s);

@@ -33,6 +33,7 @@ struct supervisor_config {
 	void (*message)(struct supervisor *s, struct channel_message *m, void *arg); /* from the worker; M->fd is theirs */
 	void (*worker_gone)(struct supervisor *s, void *arg);
 	void (*stopping)(struct supervisor *s, void *arg);
+	int wake_fd; /* the tick comes also when it is readable; -1: none */
 	int64_t (*tick)(struct supervisor *s, void *arg); /* now and then: ms until it wants to be called again; -1: never */
 	void *arg;
 };

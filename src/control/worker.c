@@ -7,6 +7,7 @@
 #include "delivery/delivery.h"
 #include "directory/settings.h"
 #include "dns/dns.h"
+#include "history/history.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "net/work.h"
@@ -175,6 +176,7 @@ take_apart(struct worker *w)
 	dns_stop();
 	work_stop();
 	spool_close(&w->spool);
+	history_close();
 	for (i = 0; i < w->loops; i++)
 		loop_free(&w->loop[i]);
 	desk_free(&w->desk);
@@ -184,6 +186,7 @@ take_apart(struct worker *w)
 	free(w->thread);
 	free(w->spool_path);
 	free(w->suspended_path);
+	free(w->history_path);
 }
 
 static int
@@ -223,7 +226,8 @@ int
 worker_run(const struct worker_history *history, void *arg)
 {
 	struct worker w = { .config = arg, .channel = history->channel };
-	const char *writable[1];
+	struct history_config history_config = { 0 };
+	const char *writable[2];
 	struct buf path = { 0 };
 	struct err err;
 	unsigned i;
@@ -235,11 +239,17 @@ worker_run(const struct worker_history *history, void *arg)
 	w.spool_path = buf_take(&path);
 	buf_printf(&path, "%s/suspended", w.spool_path);
 	w.suspended_path = buf_take(&path);
+	buf_printf(&path, "%s/history", w.settings->state);
+	w.history_path = buf_take(&path);
+	history_config = (struct history_config){ .path = w.history_path, .keep = w.settings->history,
+		.size = w.settings->history_size, .min_free = w.settings->queue.min_free };
 	writable[0] = w.spool_path;
+	writable[1] = w.history_path;
 	tzset();
-	if (sandbox_enter(&w.config->account, writable, 1, &err) < 0)
+	if (sandbox_enter(&w.config->account, writable, 2, &err) < 0)
 		return cannot_start(&err);
-	if (log_open(w.config->log_fd, w.settings->log.level, &err) < 0 || assemble(&w, history, &err) < 0)
+	if (log_open(w.config->log_fd, w.settings->log.level, &err) < 0 || history_open(&history_config, &err) < 0 ||
+	    assemble(&w, history, &err) < 0)
 		return cannot_start(&err);
 	/* The supervisor's mask is ours too: no other thread sees SIGTERM. */
 	for (i = 0; i < w.loops; i++)

@@ -98,6 +98,7 @@ apply_log(struct worker *w, struct incoming *in, const struct settings *next)
 		log_event(LOG_ERROR, "log", "%s", err.text);
 		return;
 	}
+	log_set_format(next->log.format);
 	if (next->log.to[0] == '/')
 		dup2(in->log_fd, STDERR_FILENO);
 	if (w->config->log_fd > STDERR_FILENO)

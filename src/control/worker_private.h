@@ -42,8 +42,7 @@ struct worker {
 	int channel;
 	struct incoming incoming;
 	struct channel_message message;
-	char *spool_path;
-	char *suspended_path;
+	char *spool_path, *suspended_path, *history_path;
 };
 
 /* Main thread: calls FN(ARG) on a loop and waits until it has returned. */

@@ -2,6 +2,7 @@
 #include "delivery/bounce.h"
 
 #include "delivery/errand.h"
+#include "delivery/errand_history.h"
 #include "delivery/routing.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
@@ -31,6 +32,7 @@ action_for(const struct errand *a, unsigned i, bool delays)
 	case FATE_DEFERRED:
 		return delays && (notify == 0 || (notify & NOTIFY_DELAY)) ? DSN_DELAYED : 0;
 	case FATE_DELIVERED:
+	case FATE_NOTED:
 		return notify & NOTIFY_SUCCESS ? a->success : 0;
 	default:
 		return 0;
@@ -85,6 +87,7 @@ dropped(const struct errand *a, unsigned failed, const char *reason)
 		return;
 	counter_add(COUNTER_BOUNCES_DROPPED, 1);
 	log_bounce(a, "bounce-dropped", 0, failed, reason);
+	errand_history_report(a, HISTORY_UNREPORTED, 0, failed, reason);
 }
 
 static void
@@ -93,12 +96,15 @@ made(const struct errand *a, uint64_t report, const struct dsn *dsn, unsigned fa
 	if (failed > 0) {
 		counter_add(COUNTER_BOUNCES_SENT, 1);
 		log_bounce(a, "bounced", report, dsn->count, NULL);
+		errand_history_report(a, HISTORY_BOUNCED, report, dsn->count, NULL);
 	} else if (delays) {
 		counter_add(COUNTER_WARNINGS_SENT, 1);
 		log_bounce(a, "delay-warning", report, dsn->count, NULL);
+		errand_history_report(a, HISTORY_WARNED, report, dsn->count, NULL);
 	} else {
 		counter_add(COUNTER_SUCCESSES_REPORTED, 1);
 		log_bounce(a, "success-reported", report, dsn->count, NULL);
+		errand_history_report(a, HISTORY_CONFIRMED, report, dsn->count, NULL);
 	}
 }
 
@@ -187,5 +193,6 @@ bounce_new(struct errand *a, bool delays, int64_t now, int64_t retry_until)
 	}
 	report = make(a, &dsn, settings_key(route, m->sender, key));
 	made(a, report->id, &dsn, failed, delays);
+	errand_history_made(report, entry_id(a->entry));
 	return report;
 }

@@ -134,9 +134,9 @@ conn_is_worn(const struct conn *c)
 
 	if (most == 0)
 		most = conn_settings(c)->delivery.messages_per_connection;
-	if ((most > 0 && c->begun >= most) || (c->old_at != 0 && site_now(c->site) >= c->old_at))
+	if ((most > 0 && c->messages >= most) || (c->old_at != 0 && site_now(c->site) >= c->old_at))
 		return true;
-	return c->limit != NULL && c->begun >= FAIR_SHARE && limit_wanted(c->limit, clock_us());
+	return c->limit != NULL && c->messages >= FAIR_SHARE && limit_wanted(c->limit, clock_us());
 }
 
 static void

@@ -4,6 +4,7 @@
 #define TMAIL_DELIVERY_CONN_H
 
 #include "delivery/errand.h"
+#include "delivery/limits.h"
 #include "delivery/hop.h"
 #include "delivery/transaction.h"
 #include "mail/reply.h"
@@ -45,6 +46,7 @@ struct conn {
 	enum conn_state state;
 	unsigned offers;   /* enum hop_offer */
 	uint64_t size_max; /* RFC 1870; 0: no limit known */
+	struct hop_limits limits;
 	uint64_t idle_until;
 	bool woken;        /* an entry is meant for it: counted in site->woken */
 	bool need_rset;    /* the last transaction did not end with a final dot */
@@ -52,6 +54,7 @@ struct conn {
 	bool stuck;        /* the next hop waits for a message that will not come: closed without QUIT */
 	bool own_fault;    /* it broke for a reason of ours */
 	bool blame;        /* it broke by the hop's fault: see site_hop_failed() */
+	unsigned begun;    /* transactions: MAIL was sent, or is about to be */
 	unsigned done;     /* transactions that ended orderly */
 	struct err err;    /* why the connection broke */
 	const char *status; /* RFC 3463, a literal, where that says more than that the hop cannot be reached; or NULL */
@@ -62,7 +65,8 @@ struct conn {
 	uint64_t held_ms;      /* not made because of one: to be tried again after this */
 	uint64_t rate_until;   /* no message before */
 	uint64_t old_at;       /* 0: never */
-	unsigned begun;        /* messages */
+	unsigned messages;     /* begun */
+	bool asked;        /* something was sent since the last bytes came */
 	struct source *source; /* of the site: it was made from; NULL: the system chose */
 	char peer[CONN_PEER_TEXT]; /* who is at the other end, for records and logs */
 	struct buf out;    /* commands */

@@ -49,6 +49,7 @@ flush(struct sender *s)
 {
 	struct conn *c = s->c;
 
+	s->c->asked = true;
 	if (s->count > 0 && io_writev(&c->io, s->v, s->count, loop_now(c->loop) + conn_data_timeout(c)) < 0) {
 		err_sys(&c->err, "sending the message");
 		if (errno != ETIMEDOUT && errno != ECANCELED)

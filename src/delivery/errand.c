@@ -2,6 +2,7 @@
 #include "delivery/errand.h"
 
 #include "delivery/bounce.h"
+#include "delivery/errand_history.h"
 #include "delivery/schedule.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
@@ -39,6 +40,7 @@ set_aside(struct site *site, struct entry *entry, const struct err *err)
 {
 	const struct queue_settings *q = &site->settings->queue;
 	struct outcome later = { .count_attempt = true };
+	struct history_event e;
 	struct log_record r;
 
 	log_begin(&r, LOG_ERROR, "unreadable");
@@ -47,6 +49,9 @@ set_aside(struct site *site, struct entry *entry, const struct err *err)
 	log_str(&r, "reason", err->text);
 	log_end(&r);
 	if (err->code == 0) {
+		history_begin(&e, HISTORY_HELD, entry_id(entry));
+		history_str(&e, HISTORY_REASON, err->text);
+		history_end(&e);
 		entry_hold(entry, err->text);
 		return;
 	}
@@ -103,6 +108,16 @@ void
 errand_settle_all(struct errand *a, enum fate to, const char *reply, const char *status)
 {
 	errand_settle(a, 0, a->count, FATE_NONE, to, reply, status);
+}
+
+void
+errand_return_to_sender(struct errand *a)
+{
+	const char *reason = a->loaded.bounce_reason, *text = "returned by the administrator";
+
+	if (reason != NULL)
+		text = arena_printf(a->loaded.arena, "%s: %s", text, reason);
+	errand_settle_all(a, FATE_FAILED, text, "5.0.0");
 }
 
 static void
@@ -238,7 +253,7 @@ collect_changes(struct errand *a, int64_t now, int64_t next)
 		struct errand_rcpt *r = &a->rcpt[i];
 		struct rcpt_state changed;
 
-		if (r->fate < FATE_DELIVERED)
+		if (r->fate < FATE_DELIVERED || r->fate == FATE_NOTED)
 			continue;
 		log_recipient(a, r, now, next);
 		changed = (struct rcpt_state){ .index = out[r->state].index, .status = status[r->fate],
@@ -260,6 +275,33 @@ count_fates(const struct errand *a, unsigned delivered, unsigned deferred, unsig
 		counter_add(COUNTER_RECIPIENTS_DEFERRED, deferred);
 	if (failed > 0)
 		counter_add(COUNTER_RECIPIENTS_FAILED, failed);
+}
+
+void
+errand_note(struct errand *a, unsigned first, unsigned count)
+{
+	struct rcpt_state *done;
+	int64_t now = clock_wall();
+	unsigned n = 0;
+
+	for (unsigned i = first; i < first + count; i++)
+		n += a->rcpt[i].fate == FATE_DELIVERED;
+	if (n == 0)
+		return;
+	errand_history_fates(a, first, count, FATE_DELIVERED, 0);
+	done = arena_alloc(a->loaded.arena, n * sizeof(*done));
+	n = 0;
+	for (unsigned i = first; i < first + count; i++) {
+		struct errand_rcpt *r = &a->rcpt[i];
+
+		if (r->fate != FATE_DELIVERED)
+			continue;
+		log_recipient(a, r, now, 0);
+		r->fate = FATE_NOTED;
+		done[n++] = (struct rcpt_state){ .index = a->loaded.rcpt[r->state].index, .status = RCPT_DELIVERED };
+	}
+	count_fates(a, n, 0, 0);
+	entry_note(a->entry, done, n, a->peer);
 }
 
 /* The report that goes with the outcome, or NULL; *WARNED is set when the delay warning's turn has come. Failures
@@ -300,6 +342,9 @@ errand_end(struct errand *a)
 	outcome.count_attempt = deferred > 0 && !a->hop_down;
 	outcome.next_attempt = outcome.count_attempt
 	    ? schedule_next(q, entry_attempts(a->entry), m->received, null_sender, now) : now;
+	errand_history_fates(a, 0, a->count, FATE_NONE, outcome.next_attempt);
+	if (delivered + failed + count_fate(a, FATE_NOTED) == a->count)
+		errand_history_done(a);
 	outcome.count = collect_changes(a, now, outcome.next_attempt);
 	outcome.rcpt = a->loaded.rcpt;
 	errand_finish(a, &outcome);

@@ -19,6 +19,7 @@ enum fate {
 	FATE_DELIVERED,
 	FATE_DEFERRED,
 	FATE_FAILED,
+	FATE_NOTED,     /* delivered, and on record: nothing more to do */
 };
 
 /* A pending recipient. */
@@ -60,6 +61,14 @@ void errand_settle(struct errand *a, unsigned first, unsigned count, enum fate f
 
 /* All pending recipients at once, for causes of our own. */
 void errand_settle_all(struct errand *a, enum fate to, const char *reply, const char *status);
+
+/* Recipients [FIRST, FIRST + COUNT) have had their transaction and others have not: who was delivered is recorded and
+ * logged now, so that a crash before the last transaction does not deliver to them again. Who failed waits for the
+ * report, which is one for all. */
+void errand_note(struct errand *a, unsigned first, unsigned count);
+
+/* An administrator wants the message returned: all pending recipients fail, with the reason given. */
+void errand_return_to_sender(struct errand *a);
 
 /* Ends the attempt: records, reports, logs, one line a recipient that was decided. With nothing decided the entry
  * goes back unchanged. The slot is free afterwards. */

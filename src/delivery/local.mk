@@ -2,6 +2,7 @@
 libtmail_la_SOURCES += \
 	src/delivery/apply.c \
 	src/delivery/errand.c src/delivery/errand.h \
+	src/delivery/errand_history.c src/delivery/errand_history.h \
 	src/delivery/bounce.c src/delivery/bounce.h \
 	src/delivery/conn.c src/delivery/conn.h \
 	src/delivery/content.c src/delivery/content.h \
@@ -11,6 +12,7 @@ libtmail_la_SOURCES += \
 	src/delivery/limit.c src/delivery/limit.h \
 	src/delivery/own.c src/delivery/own.h \
 	src/delivery/reach.c \
+	src/delivery/limits.c src/delivery/limits.h \
 	src/delivery/reroute.c \
 	src/delivery/routing.c src/delivery/routing.h \
 	src/delivery/schedule.c src/delivery/schedule.h \

@@ -3,6 +3,7 @@
  * one route, the entry moves there; to several, the others leave as a message of their own, in the transaction that
  * takes them off this one; to none, they fail (5.4.4) and the sender is told. */
 #include "delivery/errand.h"
+#include "delivery/errand_history.h"
 #include "delivery/routing.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
@@ -52,6 +53,7 @@ log_reroute(const struct errand *a, const char *key, uint64_t other)
 	if (other != 0)
 		log_id(&r, "as", other);
 	log_end(&r);
+	errand_history_rerouted(a, key, other);
 }
 
 /* Content of M to COPY: in memory while the budget has room, else in a blob. */
@@ -160,15 +162,16 @@ static void
 reroute_one(struct errand *a)
 {
 	const char *key, *first = NULL;
-	bool failed = false, several = false;
+	bool failed = entry_bounce_wanted(a->entry), several = false;
 
-	for (unsigned i = 0; i < a->count; i++) {
+	if (failed)
+		errand_return_to_sender(a);
+	for (unsigned i = 0; i < a->count && !entry_bounce_wanted(a->entry); i++) {
 		key = key_of(a, i);
-		if (key == NULL || entry_bounce_wanted(a->entry)) {
+		if (key == NULL) {
 			failed = true;
-			errand_settle(a, i, 1, FATE_NONE, FATE_FAILED, key == NULL
-			    ? "the configuration has no route to this recipient any more"
-			    : "returned by the administrator", key == NULL ? "5.4.4" : "5.0.0");
+			errand_settle(a, i, 1, FATE_NONE, FATE_FAILED,
+			    "the configuration has no route to this recipient any more", "5.4.4");
 		} else if (first == NULL)
 			first = key;
 		else

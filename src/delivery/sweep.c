@@ -63,7 +63,7 @@ look(struct site *site, struct errand *a, struct entry *e, int64_t now)
 	m = a->loaded.message;
 	a->hop_down = true;
 	if (entry_bounce_wanted(e))
-		errand_settle_all(a, FATE_FAILED, "returned by the administrator", "5.0.0");
+		errand_return_to_sender(a);
 	else if (now >= schedule_end(q, m->received, m->sender[0] == '\0') ||
 	    schedule_warn(q, m->received, entry_warned(e), now)) {
 		status = describe(site, reason, sizeof(reason));

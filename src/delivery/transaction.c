@@ -22,6 +22,15 @@ transaction_begin(struct transaction *t, struct errand *errand, bool pipelined, 
 	t->chunked = (errand->loaded.message->flags & MESSAGE_BINARYMIME) != 0;
 }
 
+void
+transaction_limit(struct transaction *t, unsigned count)
+{
+	if (count >= t->count)
+		return;
+	t->errand->next -= t->count - count;
+	t->count = count;
+}
+
 static void
 add_mail(const struct transaction *t, unsigned offers, struct buf *out)
 {

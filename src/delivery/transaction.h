@@ -58,6 +58,9 @@ enum transaction_step {
 /* Begins a transaction for the next recipients of ERRAND. RSET as above. A message that is BINARYMIME goes in chunks. */
 void transaction_begin(struct transaction *t, struct errand *errand, bool pipelined, bool rset);
 
+/* Before its commands: no more than COUNT recipients, the rest are for another one. */
+void transaction_limit(struct transaction *t, unsigned count);
+
 /* Appends the next command, all of them up to DATA when pipelined. */
 void transaction_commands(struct transaction *t, unsigned offers, struct buf *out);
 

@@ -61,7 +61,7 @@ decided_here(struct conn *c, struct errand *a)
 	char reason[REASON_TEXT];
 
 	if (entry_bounce_wanted(a->entry)) {
-		errand_settle_all(a, FATE_FAILED, "returned by the administrator", "5.0.0");
+		errand_return_to_sender(a);
 		return true;
 	}
 	if (c->size_max > 0 && m->size > c->size_max) {
@@ -110,7 +110,7 @@ next_errand(struct conn *c)
 		a->peer = c->peer;
 		a->source = c->source != NULL ? c->source->conf->text : NULL;
 		a->success = success_action(c);
-		c->begun++;
+		c->messages++;
 		if (c->limit != NULL)
 			limit_count(c->limit, clock_us());
 		if (!decided_here(c, a))
@@ -150,7 +150,10 @@ begin(struct conn *c, struct transaction *t)
 	if (a == NULL)
 		return false;
 	transaction_begin(t, a, (c->offers & HOP_OFFERS_PIPELINING) != 0, c->need_rset);
+	transaction_limit(t, limits_recipients(&c->limits, a, t->first, t->count));
 	t->lmtp = c->hop->lmtp;
+	if (++c->begun == c->limits.mail)
+		c->closing = true;
 	c->need_rset = false;
 	c->feed = a->next < a->count ? a : NULL;
 	transaction_commands(t, c->offers, &c->out);
@@ -356,6 +359,8 @@ finish(struct conn *c, struct transaction *t)
 	a->open--;
 	c->done++;
 	hop_transacted(c->hop);
+	if (a->open > 0 || c->feed == a)
+		errand_note(a, t->first, t->count);
 	end_if_done(c, a);
 }
 
@@ -398,6 +403,8 @@ conn_transact(struct conn *c)
 		}
 	}
 	stop_feeding(c);
+	if (c->limits.mail > 0 && c->begun >= c->limits.mail)
+		site_pump_later(c->site); /* another connection for what is left */
 	if (c->in_pos < c->in_len)
 		c->closing = true;
 	return c->stuck ? -1 : 0;

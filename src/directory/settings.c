@@ -299,7 +299,13 @@ settings_keep(struct settings *next, const struct settings *now,
 void
 settings_print(const struct settings *s, struct buf *out)
 {
-	option_print(&settings_vocabulary, s, out);
+	option_print(&settings_vocabulary, s, 0, out);
+}
+
+void
+settings_show(const struct settings *s, bool mark, struct buf *out)
+{
+	option_print(&settings_vocabulary, s, OPTION_HIDE | (mark ? OPTION_MARK : 0), out);
 }
 
 void

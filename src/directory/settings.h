@@ -239,6 +239,7 @@ struct log_settings {
 	const char *block, *name;
 	const char *to; /* "stderr" or a file's path */
 	enum log_level level;
+	enum log_format format;
 };
 
 struct settings {
@@ -264,6 +265,8 @@ struct settings {
 	struct route_settings *route; /* domains and routes in order of the file */
 	unsigned route_count;
 	struct queue_settings queue;
+	uint32_t history;      /* how long it is kept; 0: not at all */
+	uint64_t history_size; /* and how many bytes of it */
 	struct delivery_settings delivery;
 	struct dns_settings dns;
 	struct route_index *index; /* for settings_route() */
@@ -300,6 +303,9 @@ extern const char settings_demo[];
 
 /* What is in force, defaults included, as a configuration file that would say the same. */
 void settings_print(const struct settings *s, struct buf *out);
+
+/* The same for people: without secrets; with MARK, "# default" behind what is as it would be without a word. */
+void settings_show(const struct settings *s, bool mark, struct buf *out);
 
 /* The same of every block of one type; of one domain or route. */
 void settings_print_blocks(const struct settings *s, const char *type, struct buf *out);

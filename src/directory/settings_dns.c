@@ -8,19 +8,32 @@
 #include "util/str.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(offsetof(struct dns_settings, place) == offsetof(struct option_head, place) &&
     offsetof(struct dns_settings, block) == offsetof(struct option_head, block) &&
     offsetof(struct dns_settings, name) == offsetof(struct option_head, name), "dns_settings begins with an option_head");
 
-enum { ANCHORS_MAX = 64 * 1024 };
+enum { ANCHORS_MAX = 64 * 1024, RESOLV_CONF_MAX = 64 * 1024, SYSTEM_SERVERS_MAX = 8 };
+
+/* TMAIL_TEST_RESOLV_CONF stands in for it in tests. */
+static const char resolv_conf[] = "/etc/resolv.conf";
 
 /* The key signing keys of the root, of 2017 and 2024, as IANA publishes them. */
 static const char *const root_anchors[] = {
 	". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
 	". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
 };
+
+/* An address without a port, in IPv6 without brackets; not a link-local one. */
+static int
+parse_bare(const char *text, struct arena *arena, struct addr *out)
+{
+	struct err err;
+
+	return addr_parse(strchr(text, ':') != NULL ? arena_printf(arena, "[%s]", text) : text, 53, out, &err);
+}
 
 static int
 parse_server(const struct option_input *in, void *out, struct err *err)
@@ -123,6 +136,33 @@ read_anchors(struct dns_settings *d, const struct option_context *c)
 		conf_error(c->errors, &d->place, "dns: 'trust_anchor': %s: %s", d->trust_anchor, err.text);
 }
 
+/* The servers of resolv.conf(5), read here with all privileges: it may be a link to where the worker cannot go. Without
+ * it, or a server in it, the authoritative servers are asked. */
+static void
+add_system_servers(struct dns_config *config, struct arena *arena)
+{
+	const char *path = getenv("TMAIL_TEST_RESOLV_CONF");
+	struct addr *forward = arena_zalloc(arena, SYSTEM_SERVERS_MAX * sizeof *forward);
+	char *line, *rest, *word, *more;
+	struct buf text = { 0 };
+	struct err err;
+
+	config->forward = forward;
+	if (file_read(path != NULL ? path : resolv_conf, RESOLV_CONF_MAX, &text, &err) < 0) {
+		buf_fini(&text);
+		return;
+	}
+	for (line = strtok_r(buf_str(&text), "\r\n", &rest); line != NULL; line = strtok_r(NULL, "\r\n", &rest)) {
+		word = strtok_r(line, " \t", &more);
+		if (word == NULL || strcmp(word, "nameserver") != 0 || config->forward_count == SYSTEM_SERVERS_MAX)
+			continue;
+		word = strtok_r(NULL, " \t", &more);
+		if (word != NULL && parse_bare(word, arena, &forward[config->forward_count]) == 0)
+			config->forward_count++;
+	}
+	buf_fini(&text);
+}
+
 static void
 settle_servers(struct dns_settings *d, const struct option_context *c)
 {
@@ -135,9 +175,11 @@ settle_servers(struct dns_settings *d, const struct option_context *c)
 			conf_error(c->errors, &d->place, "dns: 'forward': system and none stand alone");
 			return;
 		}
-		if (s->kind == SERVER_SYSTEM)
-			d->config.system = true;
-		else if (s->kind == SERVER_ADDRESS)
+		if (s->kind == SERVER_SYSTEM) {
+			add_system_servers(&d->config, c->arena);
+			return;
+		}
+		if (s->kind == SERVER_ADDRESS)
 			forward[d->config.forward_count++] = s->address;
 	}
 	d->config.forward = forward;
@@ -151,7 +193,7 @@ settings_dns_settle(struct dns_settings *d, const struct option_context *c)
 	d->config.timeout = d->timeout;
 	settle_servers(d, c);
 	if (anchor == NULL)
-		anchor = d->config.system || d->config.forward_count > 0 ? "none" : "root";
+		anchor = d->forward_count == 1 && d->forward[0].kind == SERVER_NONE ? "root" : "none";
 	if (strcmp(anchor, "root") == 0)
 		for (size_t i = 0; i < sizeof root_anchors / sizeof *root_anchors; i++)
 			add_anchor(&d->config, root_anchors[i], c->arena);

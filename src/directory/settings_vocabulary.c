@@ -123,7 +123,8 @@ static const struct option tls_options[] = {
 		  "fullchain.pem and privkey.pem, or tls.crt and tls.key; or a pattern of such files and folders, "
 		  "where * and ? stand for anything. A client is shown the certificate of the name it asks for "
 		  "(SNI), wildcards included, else the first one. There may be an RSA and an ECDSA certificate for "
-		  "a name: a client gets the one it can use. Read at start, with the privileges of the supervisor." },
+		  "a name: a client gets the one it can use. Read with the privileges of the supervisor, again when the "
+		  "files change; sessions go on." },
 	{ .name = "key", .type = &option_path, .flags = OPTION_LIST, TLS(key),
 	  .fallback_help = "the keys are with their certificates", .example = "/etc/tmail/tls/mx.key, /etc/tmail/tls/mx-rsa.key",
 	  .help = "PEM files with the private keys, one for each file of certificate, in their order." },
@@ -214,13 +215,20 @@ static const struct option_word log_levels[] = {
 	{ 0 },
 };
 
+static const struct option_word log_formats[] = {
+	{ "text", LOG_TEXT, false, "A line of key=value a record; values with other than plain characters are quoted." },
+	{ "json", LOG_JSON, false, "A JSON object a line, with the same keys; every value is a string." },
+	{ 0 },
+};
+
 static const struct option log_options[] = {
 	{ .name = "to", .type = &type_log_target, .offset = offsetof(struct log_settings, to), .fallback = "stderr",
 	  .example = "/var/log/tmail.log",
 	  .help = "A file that lines are appended to, or stderr, which is right under systemd and in containers." },
 	{ .name = "level", .type = &option_enum, .offset = offsetof(struct log_settings, level), .words = log_levels,
 	  .fallback = "info", .help = "What is logged." },
-	{ .name = "format", .flags = OPTION_LATER },
+	{ .name = "format", .type = &option_enum, .offset = offsetof(struct log_settings, format), .words = log_formats,
+	  .fallback = "text", .help = "How it is written." },
 	{ 0 },
 };
 
@@ -480,6 +488,15 @@ static const struct option root_options[] = {
 	  .fallback_help = "nobody", .example = "192.0.2.0/24, \"2001:db8::/32\"",
 	  .help = "Clients whose mail is accepted for every recipient that a domain or a route leads to. All "
 		  "others reach only the recipients of a domain { }." },
+	{ .name = "history", .type = &option_duration, .flags = OPTION_RESTART, .offset = offsetof(struct settings, history), .min = 0,
+	  .max = 3650u * DAY, .fallback = "7d",
+	  .help = "How long tmail message finds what happened to messages and refused recipients: sender, recipients, "
+		  "client, replies; no content, no subject. 0s keeps nothing and removes what there is." },
+	{ .name = "history_size", .type = &option_size, .flags = OPTION_RESTART,
+	  .offset = offsetof(struct settings, history_size), .min = 16 * MB,
+	  .max = TB, .fallback = "2GB",
+	  .help = "How much room history may take in the state folder: the oldest goes first, whatever its age. A "
+		  "message takes some 400 bytes." },
 	{ .name = "timezone", .flags = OPTION_LATER },
 	{ .name = "authserv_id", .flags = OPTION_LATER },
 	{ 0 },

@@ -42,9 +42,6 @@ set_servers(struct ub_ctx *ub, const struct dns_config *c, struct err *err)
 	char text[ADDR_TEXT], server[ADDR_TEXT + 8];
 	int rc;
 
-	/* Without such a file, or a server in it, the authoritative servers are asked. */
-	if (c->system)
-		ub_ctx_resolvconf(ub, NULL);
 	for (unsigned i = 0; i < c->forward_count; i++) {
 		const struct addr *a = &c->forward[i];
 

@@ -61,9 +61,8 @@ struct dns_answer {
 };
 
 struct dns_config {
-	const struct addr *forward; /* servers to ask, port included */
+	const struct addr *forward; /* servers to ask, port included; none: the authoritative ones */
 	unsigned forward_count;
-	bool system;                /* ask those of /etc/resolv.conf; neither: the authoritative servers */
 	const char *const *anchor;  /* DNSKEY or DS records as text; none: nothing is validated */
 	unsigned anchor_count;
 	uint32_t timeout;           /* seconds for one question; 0: DNS_TIMEOUT */
@@ -78,8 +77,9 @@ int dns_start(struct loop **loops, unsigned count, const struct dns_config *conf
 /* After the loops have ended. Harmless when never started. */
 void dns_stop(void);
 
-/* Any thread, loops running: from soon on questions are asked as CONFIG says and what was known is forgotten;
- * questions under way are answered as they were asked. -1: CONFIG is of no use, nothing has changed. */
+/* One thread, loops running: from soon on questions are asked as CONFIG says and what was known is forgotten;
+ * questions under way are answered as they were asked. Does nothing when that is how they are asked. -1: CONFIG is of no
+ * use, nothing has changed. */
 int dns_configure(const struct dns_config *config, struct err *err);
 
 /* In a task: what the DNS says, at the latest at DEADLINE (loop_now() units) or after the configured time. Never NULL;

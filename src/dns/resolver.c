@@ -65,6 +65,7 @@ struct change_post {
 	struct change *change;
 };
 
+static struct change *in_force; /* how questions are asked; a reference */
 static struct resolver *resolvers;
 static unsigned resolver_count;
 
@@ -97,12 +98,59 @@ forget_all(struct resolver *r)
 		question_free(list_entry(link, struct question, order));
 }
 
+/* ---- configuration ---- */
+
+static struct change *
+copy_config(const struct dns_config *config, unsigned refs)
+{
+	struct arena *arena = arena_new(0);
+	struct change *c = arena_zalloc(arena, sizeof *c);
+	struct addr *forward = arena_alloc(arena, (config->forward_count + 1) * sizeof *forward);
+	const char **anchor = arena_alloc(arena, (config->anchor_count + 1) * sizeof *anchor);
+
+	for (unsigned i = 0; i < config->forward_count; i++)
+		forward[i] = config->forward[i];
+	for (unsigned i = 0; i < config->anchor_count; i++)
+		anchor[i] = arena_strdup(arena, config->anchor[i]);
+	c->config = *config;
+	c->config.forward = forward;
+	c->config.anchor = anchor;
+	c->arena = arena;
+	atomic_init(&c->refs, refs);
+	return c;
+}
+
+static void
+change_drop(struct change *c)
+{
+	struct arena *arena = c->arena;
+
+	if (atomic_fetch_sub(&c->refs, 1) == 1)
+		arena_free(&arena);
+}
+
+static bool
+same_config(const struct dns_config *a, const struct dns_config *b)
+{
+	if (a->forward_count != b->forward_count || a->anchor_count != b->anchor_count || timeout_of(a) != timeout_of(b))
+		return false;
+	for (unsigned i = 0; i < a->forward_count; i++)
+		if (a->forward[i].len != b->forward[i].len ||
+		    memcmp(&a->forward[i].u, &b->forward[i].u, a->forward[i].len) != 0)
+			return false;
+	for (unsigned i = 0; i < a->anchor_count; i++)
+		if (strcmp(a->anchor[i], b->anchor[i]) != 0)
+			return false;
+	return true;
+}
+
 /* ---- life ---- */
 
 int
 dns_start(struct loop **loops, unsigned count, const struct dns_config *config, struct err *err)
 {
 	check(resolvers == NULL);
+	in_force = copy_config(config, 1);
 	resolvers = xcalloc(count, sizeof *resolvers);
 	for (unsigned i = 0; i < count; i++) {
 		struct resolver *r = &resolvers[i];
@@ -145,16 +193,10 @@ dns_stop(void)
 	}
 	free(resolvers);
 	resolvers = NULL;
+	if (in_force != NULL)
+		change_drop(in_force);
+	in_force = NULL;
 	resolver_count = 0;
-}
-
-static void
-change_drop(struct change *c)
-{
-	struct arena *arena = c->arena;
-
-	if (atomic_fetch_sub(&c->refs, 1) == 1)
-		arena_free(&arena);
 }
 
 /* Questions under way keep their context, and nobody finds them any more. */
@@ -179,26 +221,6 @@ on_change(struct post *post)
 	free(p);
 }
 
-static struct change *
-copy_config(const struct dns_config *config, unsigned refs)
-{
-	struct arena *arena = arena_new(0);
-	struct change *c = arena_zalloc(arena, sizeof *c);
-	struct addr *forward = arena_alloc(arena, (config->forward_count + 1) * sizeof *forward);
-	const char **anchor = arena_alloc(arena, (config->anchor_count + 1) * sizeof *anchor);
-
-	for (unsigned i = 0; i < config->forward_count; i++)
-		forward[i] = config->forward[i];
-	for (unsigned i = 0; i < config->anchor_count; i++)
-		anchor[i] = arena_strdup(arena, config->anchor[i]);
-	c->config = *config;
-	c->config.forward = forward;
-	c->config.anchor = anchor;
-	c->arena = arena;
-	atomic_init(&c->refs, refs);
-	return c;
-}
-
 int
 dns_check(const struct dns_config *config, struct err *err)
 {
@@ -210,9 +232,13 @@ dns_configure(const struct dns_config *config, struct err *err)
 {
 	struct change *change;
 
+	if (same_config(config, &in_force->config))
+		return 0;
 	if (context_check(config, err) < 0)
 		return -1;
-	change = copy_config(config, resolver_count);
+	change = copy_config(config, resolver_count + 1);
+	change_drop(in_force);
+	in_force = change;
 	for (unsigned i = 0; i < resolver_count; i++) {
 		struct change_post *p = xcalloc(1, sizeof *p);
 

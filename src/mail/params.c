@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mail/params.h"
 
+#include "mail/utf8.h"
 #include "util/str.h"
 
 #include <string.h>
@@ -231,7 +232,33 @@ parse_notify(const struct value *v, void *out)
 	}
 }
 
-/* addr-type ";" xtext, the type an atom (RFC 3461 4.2). */
+/* utf-8-addr-unitext (RFC 6533 3). */
+static bool
+unitext_valid(const char *s, size_t n)
+{
+	size_t i, len;
+	uint32_t cp;
+
+	for (i = 0; i < n; i += len) {
+		len = utf8_next(s + i, n - i, &cp);
+		if (len == 0 || cp <= ' ' || cp == 0x7f || (cp > 0x7f && cp < 0xa0) || cp == '+' || cp == '=')
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_8bit(const char *s, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if ((unsigned char)s[i] > 127)
+			return true;
+	return false;
+}
+
+/* addr-type ";" xtext, the type an atom (RFC 3461 4.2); of the type "utf-8" also as UTF-8. */
 static int
 parse_orcpt(const struct value *v, void *out)
 {
@@ -246,7 +273,11 @@ parse_orcpt(const struct value *v, void *out)
 		if (!ascii_is_alnum(v->s[i]) && v->s[i] != '-')
 			return -1;
 	}
-	if (type == 0 || type + 1 == v->len || !xtext_printable(semicolon + 1, v->len - type - 1))
+	if (type == 0 || type + 1 == v->len)
+		return -1;
+	r->utf8 = type == 5 && str_nieq(v->s, "utf-8", 5) && has_8bit(semicolon, v->len - type);
+	if (r->utf8 ? !unitext_valid(semicolon + 1, v->len - type - 1)
+	    : !xtext_printable(semicolon + 1, v->len - type - 1))
 		return -1;
 	r->orcpt = v->s;
 	r->orcpt_len = v->len;
@@ -293,13 +324,13 @@ keyword_length(const char *s, size_t n)
 	return i;
 }
 
-/* esmtp-value = 1*(%d33-60 / %d62-126) */
+/* esmtp-value = 1*(%d33-60 / %d62-126), and with SMTPUTF8 what is beyond ASCII (RFC 6531 3.3): the parameter decides */
 static size_t
-value_length(const char *s, size_t n)
+value_length(const char *s, size_t n, bool utf8)
 {
 	size_t i = 0;
 
-	while (i < n && s[i] > ' ' && s[i] < 0x7f && s[i] != '=')
+	while (i < n && ((s[i] > ' ' && s[i] < 0x7f && s[i] != '=') || (utf8 && (unsigned char)s[i] > 127)))
 		i++;
 	return i;
 }
@@ -327,7 +358,7 @@ parse_one(const char *s, size_t n, const struct row *rows, unsigned offered, uns
 		return refuse(error, 501, "malformed parameter", s, 0);
 	if (used < n && s[used] == '=') {
 		v.s = s + used + 1;
-		v.len = value_length(v.s, n - used - 1);
+		v.len = value_length(v.s, n - used - 1, (offered & OFFER_SMTPUTF8) != 0);
 		used += 1 + v.len;
 		if (v.len == 0)
 			return refuse(error, 501, "parameter without a value", s, name);
@@ -380,5 +411,9 @@ int
 params_parse_rcpt(const char *s, size_t n, unsigned offered, struct rcpt_params *out, struct params_error *error)
 {
 	memset(out, 0, sizeof *out);
-	return parse_all(s, n, rcpt_rows, offered, out, error);
+	if (parse_all(s, n, rcpt_rows, offered, out, error) < 0)
+		return -1;
+	if (out->utf8 && !(offered & OFFER_SMTPUTF8))
+		return refuse(error, 501, "bad parameter value", "ORCPT", 5);
+	return 0;
 }

@@ -14,7 +14,7 @@ enum param_offer {
 	OFFER_BINARYMIME = 1 << 5, /* RFC 3030: BODY=BINARYMIME */
 	OFFER_DSN = 1 << 2,      /* RFC 3461: RET= ENVID=, NOTIFY= ORCPT= */
 	OFFER_AUTH = 1 << 3,     /* RFC 4954: AUTH=, checked and ignored */
-	OFFER_SMTPUTF8 = 1 << 4, /* RFC 6531: SMTPUTF8 */
+	OFFER_SMTPUTF8 = 1 << 4, /* RFC 6531: SMTPUTF8; for RCPT: the transaction has it, ORCPT may be UTF-8 (RFC 6533 3) */
 };
 
 enum body_type { BODY_DEFAULT = 0, BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
@@ -37,6 +37,7 @@ struct rcpt_params {
 	uint8_t notify;    /* enum notify */
 	const char *orcpt; /* "rfc822;xtext", NULL: not given */
 	size_t orcpt_len;
+	bool utf8;         /* it has bytes above 127 */
 };
 
 /* The reply to a bad parameter. */

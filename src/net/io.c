@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -392,6 +394,14 @@ io_send(struct io *io, const void *p, size_t n)
 	struct iovec v = { .iov_base = (void *)(uintptr_t)p, .iov_len = n };
 
 	return send_some(io, &v, 1);
+}
+
+void
+io_quick_ack(struct io *io)
+{
+	int one = 1;
+
+	setsockopt(io->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one); /* on a unix socket there is nothing to gain */
 }
 
 static int

@@ -75,6 +75,9 @@ ssize_t io_send(struct io *io, const void *p, size_t n);
 /* In a task: a connection to TO, from FROM unless NULL. TCP_NODELAY is set. */
 int io_connect(struct io *io, const struct addr *to, const struct addr *from, uint64_t deadline, struct err *err);
 
+/* What was received is acknowledged now, not with the next write; not for what comes later. */
+void io_quick_ack(struct io *io);
+
 /* A place to connect to, and the address to come from (NULL: the system's choice). */
 struct io_target {
 	const struct addr *to, *from;

@@ -73,6 +73,49 @@ keyring_copy_pair(struct keyring *ring, const struct keyring_pair *pair)
 	return p;
 }
 
+const struct keyring_pair *
+keyring_find(const struct keyring *ring, const char *file)
+{
+	unsigned i;
+
+	for (i = 0; i < ring->count; i++)
+		if (strcmp(ring->pair[i].file, file) == 0)
+			return &ring->pair[i];
+	return NULL;
+}
+
+static bool
+same_bytes(const struct buf *a, const struct buf *b)
+{
+	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+keyring_same_pair(const struct keyring_pair *a, const struct keyring_pair *b)
+{
+	return same_text(a->file, b->file) && same_bytes(&a->pem, &b->pem);
+}
+
+bool
+keyring_same(const struct keyring *a, const struct keyring *b)
+{
+	unsigned i;
+
+	if (a->count != b->count || !same_text(a->roots_file, b->roots_file) || !same_bytes(&a->roots, &b->roots))
+		return false;
+	for (i = 0; i < a->count; i++)
+		if (!keyring_same_pair(&a->pair[i], &b->pair[i]) ||
+		    !same_text(a->pair[i].problem, b->pair[i].problem))
+			return false;
+	return true;
+}
+
 int
 keyring_read(struct keyring *ring, const char *cert, const char *key, struct err *err)
 {

@@ -34,6 +34,13 @@ struct keyring_pair *keyring_add(struct keyring *ring, const char *file, const s
 /* Copies PAIR of another ring. */
 struct keyring_pair *keyring_copy_pair(struct keyring *ring, const struct keyring_pair *pair);
 
+/* The pair read from FILE, or NULL. */
+const struct keyring_pair *keyring_find(const struct keyring *ring, const char *file);
+
+/* The same bytes? For rings, the same problems too. */
+bool keyring_same_pair(const struct keyring_pair *a, const struct keyring_pair *b);
+bool keyring_same(const struct keyring *a, const struct keyring *b);
+
 /* Reads CERT, and KEY unless it is NULL (the key is in CERT then), and adds them. Blocks. */
 int keyring_read(struct keyring *ring, const char *cert, const char *key, struct err *err);
 

@@ -4,10 +4,12 @@
 #include "util/err.h"
 #include "util/log.h"
 #include "util/str.h"
+#include "mail/utf8.h"
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "spool/spool.h"
 #include "smtp/content.h"
+#include "smtp/session_history.h"
 #include "smtp/verbs.h"
 
 /* Recipients listed in the log line of a message; their number is always there. */
@@ -60,11 +62,41 @@ accepted(struct session *s, const struct message *m)
 
 	id_text(m->id, id);
 	log_received(s, m);
+	session_history_committed(m);
 	s->messages++;
 	counter_add(COUNTER_MESSAGES_RECEIVED, 1);
 	counter_add(COUNTER_RECIPIENTS_RECEIVED, m->rcpt_count);
 	counter_add(COUNTER_BYTES_RECEIVED, m->size);
 	session_reply(s, 250, "2.0.0", "queued as %s", id);
+}
+
+static bool
+envelope_is_ascii(const struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->rcpt_count; i++)
+		if (!utf8_is_ascii(m->rcpt[i].address) || (m->rcpt[i].orcpt != NULL && !utf8_is_ascii(m->rcpt[i].orcpt)))
+			return false;
+	return utf8_is_ascii(m->sender);
+}
+
+/* Does mail that was given as SMTPUTF8 need it? What is ASCII in envelope and header can go anywhere (RFC 6531 3.2: the
+ * parameter is for messages that need it), and many clients say it always. */
+static bool
+needs_smtputf8(const struct message *m, const struct content *c)
+{
+	uint64_t left = m->size - c->stream.size + c->stream.header_size;
+	const struct chunk *k;
+	size_t i;
+
+	if (!envelope_is_ascii(m) || m->blob[0] != '\0')
+		return true;
+	for (k = m->first; k != NULL && left > 0; k = k->next)
+		for (i = 0; i < k->len && left > 0; i++, left--)
+			if ((unsigned char)k->data[i] > 127)
+				return true;
+	return false;
 }
 
 /* From here to 250 nothing asks whether the client is still there: once the message is committed it is ours, and a
@@ -81,9 +113,12 @@ data_commit(struct session *s, const struct content *c)
 		m->flags |= MESSAGE_DOTS;
 	if (c->stream.flags & DATA_8BIT)
 		m->flags |= MESSAGE_8BITMIME;
+	if ((m->flags & MESSAGE_SMTPUTF8) && !needs_smtputf8(m, c))
+		m->flags &= ~(uint32_t)MESSAGE_SMTPUTF8;
 	if (s->tx.direction == DIRECTION_OUTBOUND)
 		m->flags |= MESSAGE_OUTBOUND;
 	s->stage = STAGE_MESSAGE;
+	session_history_received(s);
 	rc = spool_commit(session_spool(s), m, &err);
 	if (rc < 0 && m->blob[0] != '\0')
 		spool_blob_drop(session_spool(s), m);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELO_MAX = 255 };
+enum { HELO_MAX = 255, LIMIT_MAX = 999999 };
 
 /* RFC 5321 4.1.1.1: ehlo = "EHLO" SP ( Domain / address-literal ). Many hosts call themselves something that is
  * neither, but none needs more than these characters. */
@@ -51,14 +51,29 @@ helo_act(struct session *s, struct call *call)
 	session_reply(s, 250, NULL, "%s", session_settings(s)->hostname);
 }
 
+/* RFC 9422: what is refused later anyway; values have six digits at most. */
+static const char *
+limits_keyword(const struct limit_settings *limits, char *out, size_t size)
+{
+	int n = snprintf(out, size, "\nLIMITS");
+
+	if (limits->recipients <= LIMIT_MAX)
+		n += snprintf(out + n, size - (size_t)n, " RCPTMAX=%u", limits->recipients);
+	if (limits->messages_per_session > 0 && limits->messages_per_session <= LIMIT_MAX)
+		n += snprintf(out + n, size - (size_t)n, " MAILMAX=%u", limits->messages_per_session);
+	return strchr(out, '=') != NULL ? out : "";
+}
+
 void
 ehlo_act(struct session *s, struct call *call)
 {
 	const struct settings *settings = session_settings(s);
+	char limits[64];
 
 	greeted(s, call, true);
 	session_reply(s, 250, NULL,
-	    "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nCHUNKING\nBINARYMIME\nDSN\nENHANCEDSTATUSCODES%s%s\nHELP",
+	    "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nCHUNKING\nBINARYMIME\nSMTPUTF8\nDSN\nENHANCEDSTATUSCODES%s%s%s\nHELP",
 	    settings->hostname, (unsigned long long)settings->limits.message_size,
+	    limits_keyword(&settings->limits, limits, sizeof limits),
 	    session_offers_tls(s) ? "\nSTARTTLS" : "", xclient_offered(s));
 }

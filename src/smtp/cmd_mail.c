@@ -22,6 +22,7 @@ refused(struct session *s, int code, const char *enhanced, const char *text)
 int
 mail_parse(struct session *s, struct call *call)
 {
+	static const unsigned offers = OFFER_SIZE | OFFER_8BITMIME | OFFER_BINARYMIME | OFFER_DSN | OFFER_SMTPUTF8;
 	struct params_error error;
 	const char *path, *why;
 	size_t n;
@@ -30,17 +31,16 @@ mail_parse(struct session *s, struct call *call)
 	path = command_after(&call->line, "FROM:", &n);
 	if (path == NULL)
 		return refused(s, 501, "5.5.4", "syntax: MAIL FROM:<sender>");
-	used = address_parse_path(path, n, ADDRESS_NULL, &call->path, &why);
+	/* Whether more than ASCII is allowed stands behind the address. */
+	used = address_parse_path(path, n, ADDRESS_NULL | ADDRESS_UTF8, &call->path, &why);
 	if (used < 0)
 		call->path.text = NULL;
-	if (used == ADDRESS_NOT_ASCII)
-		return refused(s, 553, "5.6.7", why);
 	if (used < 0)
 		return refused(s, 501, "5.1.7", why);
-	path += used;
-	n -= (size_t)used;
-	if (params_parse_mail(path, n, OFFER_SIZE | OFFER_8BITMIME | OFFER_BINARYMIME | OFFER_DSN, &call->params.mail, &error) < 0)
+	if (params_parse_mail(path + used, n - (size_t)used, offers, &call->params.mail, &error) < 0)
 		return refused(s, error.code, error.enhanced, error.text);
+	if (call->path.utf8 && !call->params.mail.smtputf8)
+		return refused(s, 553, "5.6.7", "characters outside ASCII need SMTPUTF8");
 	return 0;
 }
 

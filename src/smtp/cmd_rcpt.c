@@ -25,19 +25,22 @@ rcpt_parse(struct session *s, struct call *call)
 	struct params_error error;
 	const char *path, *why;
 	size_t n;
+	bool utf8;
 	int used;
 
 	path = command_after(&call->line, "TO:", &n);
 	if (path == NULL)
 		return refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, 501, "5.5.4", "syntax: RCPT TO:<recipient>");
-	used = address_parse_path(path, n, ADDRESS_POSTMASTER, &call->path, &why);
+	utf8 = (s->tx.m->flags & MESSAGE_SMTPUTF8) != 0;
+	used = address_parse_path(path, n, ADDRESS_POSTMASTER | (utf8 ? ADDRESS_UTF8 : 0), &call->path, &why);
 	if (used < 0)
 		call->path.text = NULL;
 	if (used == ADDRESS_NOT_ASCII)
 		return refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, 553, "5.6.7", why);
 	if (used < 0)
 		return refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, 501, "5.1.3", why);
-	if (params_parse_rcpt(path + used, n - (size_t)used, OFFER_DSN, &call->params.rcpt, &error) < 0)
+	if (params_parse_rcpt(path + used, n - (size_t)used, OFFER_DSN | (utf8 ? OFFER_SMTPUTF8 : 0), &call->params.rcpt,
+	    &error) < 0)
 		return refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, error.code, error.enhanced, error.text);
 	return 0;
 }

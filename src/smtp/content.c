@@ -15,6 +15,7 @@
 #include "spool/spool.h"
 #include "smtp/identity.h"
 #include "smtp/session.h"
+#include "smtp/session_history.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ add_received(struct content *c)
 		.tls_cipher = io_tls_cipher(&s->io),
 		.tls_bits = io_tls_bits(&s->io),
 		.id = id,
+		.utf8 = (m->flags & MESSAGE_SMTPUTF8) != 0,
 		.rcpt = m->rcpt_count == 1 ? m->rcpt[0].address : NULL,
 		.when = clock_wall(),
 	};
@@ -208,6 +210,19 @@ take(struct content *c, char *p, size_t n)
 	return used;
 }
 
+/* Refused, and what follows the message has been taken out of its pieces: whoever goes on sending for an hour does so
+ * at the cost of one small piece. */
+static void
+give_back(struct content *c)
+{
+	if (c->sink != CONTENT_NOWHERE || c->gave_back)
+		return;
+	c->gave_back = true;
+	message_release(c->m);
+	free(c->piece);
+	c->piece = NULL;
+}
+
 /* Bytes the client sent together with DATA, without waiting for 354, or with BDAT. */
 static void
 take_waiting(struct content *c)
@@ -222,6 +237,7 @@ take_waiting(struct content *c)
 		n = n < c->left ? n : (size_t)c->left;
 		memcpy(p, in->data + in->pos, n);
 		in->pos += take(c, p, n);
+		give_back(c);
 	}
 }
 
@@ -261,6 +277,7 @@ lost(struct content *c, const char *reason)
 	log_u64(&r, "size", c->stream.size);
 	log_str(&r, "reason", reason);
 	log_end(&r);
+	session_history_aborted(s, c->stream.size, reason);
 	counter_add(COUNTER_MESSAGES_ABORTED, 1);
 	return -1;
 }
@@ -307,6 +324,7 @@ receive_some(struct content *c)
 	used = take(c, p, (size_t)n);
 	if (used < (size_t)n)
 		input_unread(&s->in, p + used, (size_t)n - used);
+	give_back(c);
 	return 0;
 }
 

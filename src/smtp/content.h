@@ -32,6 +32,7 @@ struct content {
 	struct datastream stream;
 	enum content_sink sink;
 	char *piece;             /* where bytes lie that are not for memory */
+	bool gave_back;          /* nothing of the refused message is in memory any more */
 	size_t piece_len;        /* decoded bytes in it, not yet in the blob */
 	uint64_t started;        /* loop_now() units */
 	uint64_t octets;         /* received so far */

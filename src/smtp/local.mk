@@ -17,6 +17,7 @@ libtmail_la_SOURCES += \
 	src/smtp/server.c src/smtp/server.h \
 	src/smtp/server_private.h \
 	src/smtp/session.c src/smtp/session.h \
+	src/smtp/session_history.c src/smtp/session_history.h \
 	src/smtp/session_reply.c \
 	src/smtp/transaction.c src/smtp/transaction.h \
 	src/smtp/verbs.c src/smtp/verbs.h

@@ -7,6 +7,7 @@
 #include "mail/reply.h"
 #include "spool/message.h"
 #include "smtp/server_private.h"
+#include "smtp/session_history.h"
 #include "smtp/verbs.h"
 
 #include <errno.h>
@@ -49,8 +50,10 @@ vreply(struct session *s, int code, const char *enhanced, const char *fmt, va_li
 		return;
 	s->errors++;
 	counter_add(COUNTER_COMMANDS_REFUSED, 1);
-	if (s->call != NULL && (s->call->verb->flags & VERB_LOGGED))
+	if (s->call != NULL && (s->call->verb->flags & VERB_LOGGED)) {
 		log_refused(s, code, text);
+		session_history_refused(s, code, enhanced, text);
+	}
 }
 
 void

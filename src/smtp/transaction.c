@@ -42,6 +42,8 @@ mail_transaction_begin(struct session *s, const struct address *sender, const st
 		m->flags |= MESSAGE_8BITMIME;
 	if (params->body == BODY_BINARYMIME)
 		m->flags |= MESSAGE_BINARYMIME;
+	if (params->smtputf8)
+		m->flags |= MESSAGE_SMTPUTF8;
 	m->ret = params->ret;
 	if (params->envid != NULL)
 		m->envid = arena_strndup(m->arena, params->envid, params->envid_len);

@@ -14,7 +14,7 @@ const struct verb verbs[] = {
 	{ "EHLO", VERB_PLAIN | VERB_ARGS, STAGE_HELO, helo_parse, ehlo_act, "EHLO name" },
 	{ "HELO", VERB_PLAIN | VERB_ARGS, STAGE_HELO, helo_parse, helo_act, "HELO name" },
 	{ "MAIL", VERB_AFTER_HELO | VERB_NOT_IN_MAIL | VERB_LONG | VERB_LOGGED, STAGE_MAIL, mail_parse, mail_act,
-	    "MAIL FROM:<sender> [SIZE=octets] [BODY=7BIT|8BITMIME|BINARYMIME] [RET=FULL|HDRS] [ENVID=xtext]" },
+	    "MAIL FROM:<sender> [SIZE=octets] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=xtext]" },
 	{ "RCPT", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_LONG | VERB_LOGGED, STAGE_RCPT, rcpt_parse, rcpt_act,
 	    "RCPT TO:<recipient> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;xtext]" },
 	{ "DATA", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_NO_ARGS | VERB_LOGGED, STAGE_DATA, NULL, data_act, "DATA" },

@@ -74,9 +74,9 @@ load_message(struct spool *spool, const struct stored *s, bool content, struct m
 struct load {
 	struct spool *spool;
 	struct entry *entry;
-	bool want_rcpts, rcpts_lost;
+	bool want_rcpts, rcpts_lost, want_reason;
 	struct message *message;
-	struct log_view rcpts;
+	struct log_view rcpts, state;
 	int rc;
 	struct err *err;
 };
@@ -85,17 +85,21 @@ static void
 load_run(void *arg)
 {
 	struct load *l = arg;
+	struct err ignored;
 
 	if (l->message == NULL && (l->rc = load_message(l->spool, stored_of(l->entry), true, &l->message, l->err)) < 0)
 		return;
+	/* The report can do without it. */
+	if (l->want_reason && load_record(l->spool, &l->entry->state_pos, false, &l->state, &ignored) < 0)
+		memset(&l->state, 0, sizeof l->state);
 	if (!l->want_rcpts)
 		return;
 	l->rc = load_record(l->spool, &l->entry->rcpts_pos, true, &l->rcpts, l->err);
 	l->rcpts_lost = l->rc < 0 && l->err->code == EBADMSG;
 }
 
-static void
-keep_rcpts(struct entry *e, const void *p, size_t n)
+void
+entry_keep_rcpts(struct entry *e, const void *p, size_t n)
 {
 	if (e->attempt == NULL)
 		e->attempt = xcalloc(1, sizeof *e->attempt);
@@ -143,11 +147,30 @@ load_from_memory(struct load *l)
 		l->message = message_ref(e->cached->message);
 	if (e->attempt == NULL || e->attempt->rcpts == NULL) {
 		if (job != NULL)
-			keep_rcpts(e, job->data + job->state_len + job->rcpts_head_len, job->rcpts_len);
+			entry_keep_rcpts(e, job->data + job->state_len + job->rcpts_head_len, job->rcpts_len);
 		else
 			l->want_rcpts = atomic_load(&e->rcpts_pos) != 0;
 	}
-	return l->message != NULL && !l->want_rcpts;
+	l->want_reason = (e->flags & ENTRY_BOUNCE) && (e->attempt == NULL || e->attempt->reason == NULL) &&
+	    atomic_load(&e->state_pos) != 0;
+	return l->message != NULL && !l->want_rcpts && !l->want_reason;
+}
+
+/* From the attempt where it was asked for in this life, else from the record. */
+static const char *
+bounce_reason(const struct load *l, struct arena *arena)
+{
+	const struct entry *e = l->entry;
+	struct state_head h;
+
+	if (!(e->flags & ENTRY_BOUNCE))
+		return NULL;
+	if (e->attempt != NULL && e->attempt->reason != NULL)
+		return arena_strdup(arena, e->attempt->reason);
+	if (l->state.head == NULL || record_get_state(l->state.head, l->state.head_len, &h) < 0 || h.reason == NULL ||
+	    h.state != ENTRY_DUE)
+		return NULL;
+	return arena_strndup(arena, h.reason, h.reason_len);
 }
 
 int
@@ -168,14 +191,17 @@ entry_load(struct entry *e, struct loaded *out, struct err *err)
 		if (l.rcpts_lost)
 			e->flags |= ENTRY_RCPTS_LOST;
 		message_unref(&l.message);
+		view_fini(&l.state);
 		return -1;
 	}
 	if (l.want_rcpts)
-		keep_rcpts(e, l.rcpts.body, l.rcpts.body_len);
+		entry_keep_rcpts(e, l.rcpts.body, l.rcpts.body_len);
 	view_fini(&l.rcpts);
 	message_charge_rest(l.message, &l.spool->budget);
 	out->message = l.message;
 	out->arena = arena_new(256 + e->rcpt_count * sizeof *out->rcpt);
+	out->bounce_reason = bounce_reason(&l, out->arena);
+	view_fini(&l.state);
 	if (fill_rcpts(e, out, err) < 0) {
 		loaded_fini(out);
 		return -1;

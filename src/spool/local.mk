@@ -8,6 +8,8 @@ libtmail_la_SOURCES += \
 	src/spool/disk.c src/spool/disk.h \
 	src/spool/parcel.c src/spool/parcel.h \
 	src/spool/entry.c \
+	src/spool/entry_job.c src/spool/entry_job.h \
+	src/spool/forward.c src/spool/forward.h \
 	src/spool/index.c \
 	src/spool/load.c src/spool/load.h \
 	src/spool/message.c src/spool/message.h \
@@ -17,6 +19,7 @@ libtmail_la_SOURCES += \
 	src/spool/recovery.c src/spool/recovery.h \
 	src/spool/spool.c src/spool/spool.h \
 	src/spool/store.h \
+	src/spool/stored.c \
 	src/spool/walk.c \
 	src/spool/operate.c \
 	src/spool/batch.c src/spool/batch.h \

@@ -72,7 +72,7 @@ struct state_head {
 	int64_t next_attempt;
 	const char *key;        /* with STATE_REKEYED */
 	size_t key_len;
-	const char *reason;     /* of a hold, or NULL */
+	const char *reason;     /* of a hold or bounce, or NULL */
 	size_t reason_len;
 };
 void record_put_state(struct buf *head, const struct state_head *s);

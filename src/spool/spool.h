@@ -117,6 +117,7 @@ struct loaded {
 	struct rcpt_state *rcpt;  /* the entry's recipients */
 	unsigned count;
 	const char *last_peer;    /* next hop of the last attempt, or NULL */
+	const char *bounce_reason; /* why an operator wants it returned; NULL: not said, or not wanted */
 	struct arena *arena;      /* holds the above */
 };
 
@@ -146,6 +147,11 @@ struct outcome {
  * for next_attempt. Without REPORT the record is written within 10 ms, unsynced; with REPORT it is one synced
  * transaction, and until it is on disk the entry stays ACTIVE. Never waits; failures of the log are retried. */
 void entry_finish(struct entry *e, const struct outcome *outcome);
+
+/* Some of an ACTIVE entry's recipients are done while the attempt goes on, one transaction after the other: their
+ * absolute states are written within 10 ms. The entry stays ACTIVE, and at least one other recipient pending. After
+ * entry_load(). */
+void entry_note(struct entry *e, const struct rcpt_state *rcpt, unsigned count, const char *peer);
 
 /* The key became another one (routes changed): moves an ACTIVE entry to the queue of KEY, durably. */
 void entry_rekey(struct entry *e, const char *key);

@@ -37,7 +37,7 @@ struct cached {
 struct attempt {
 	char *rcpts;       /* body of its RCPTS record as loaded, or NULL */
 	size_t rcpts_len;
-	char *reason;      /* of the hold that was asked for */
+	char *reason;      /* of the hold or bounce that was asked for; a due entry to be bounced has it too */
 	char *key;         /* it moves to this queue */
 };
 
@@ -238,12 +238,13 @@ void queue_arm(struct queue *q);
 /* ---- entry ---- */
 
 void entry_arrive(struct port *p, struct entry *e);
-void entry_forget(struct entry *e);   /* the message's bytes */
+void entry_keep(struct port *p, struct entry *e); /* the message's bytes, where the cache has room */
+void entry_forget(struct entry *e);   /* lets go of them */
 void entry_attempt_end(struct entry *e);    /* frees what was kept for the attempt */
+void entry_keep_rcpts(struct entry *e, const void *p, size_t n); /* for the attempt: body of its RCPTS record */
 void entry_written(struct job *job);  /* on its loop: a STATE or DONE job came back */
 bool entry_act(struct entry *e, enum spool_action action, const char *reason);
 void entry_describe(const struct entry *e, struct entry_info *out); /* on its loop */
-struct job *entry_state_job(struct entry *e, enum entry_state state, const char *reason);
 
 /* Lets go of the message of all entries: it never gets to a queue. */
 void stored_forget(struct stored *s);

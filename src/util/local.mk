@@ -15,6 +15,7 @@ libtmail_la_SOURCES += \
 	src/util/json.c src/util/json.h \
 	src/util/list.h \
 	src/util/log.c src/util/log.h \
+	src/util/log_format.c src/util/log_format.h \
 	src/util/log_record.c src/util/log_record.h \
 	src/util/map.c src/util/map.h \
 	src/util/option.c src/util/option.h src/util/option_rate.h \

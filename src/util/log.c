@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "util/log.h"
+#include "util/buf.h"
 #include "util/check.h"
 #include "util/clock.h"
 #include "util/counters.h"
+#include "util/log_format.h"
 #include "util/log_record.h"
 #include "util/thread.h"
 
@@ -39,6 +41,7 @@ static struct {
 	_Atomic uint64_t lost;
 	_Atomic uint64_t give_up_at; /* clock_ms(); 0: never */
 	_Atomic int level;
+	_Atomic int format; /* enum log_format */
 	char *ring;
 } lg = { .lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO };
 
@@ -52,6 +55,12 @@ uint64_t
 log_lost(void)
 {
 	return atomic_load_explicit(&lg.lost, memory_order_relaxed);
+}
+
+void
+log_set_format(enum log_format format)
+{
+	atomic_store(&lg.format, (int)format);
 }
 
 static void
@@ -73,6 +82,21 @@ ring_put(const char *p, size_t n)
 	lg.head += n;
 }
 
+static void
+write_at_once(const char *p, size_t n)
+{
+	struct buf json = { 0 };
+
+	if (atomic_load(&lg.format) == LOG_JSON) {
+		log_format_json(p, n, &json);
+		p = json.data;
+		n = json.len;
+	}
+	while (write(STDERR_FILENO, p, n) < 0 && errno == EINTR)
+		;
+	buf_fini(&json);
+}
+
 /* Only the first line after silence and the one that makes the ring half full wake the writer: no system call a
  * record. */
 static void
@@ -84,8 +108,7 @@ push(const char *p, size_t n)
 	pthread_mutex_lock(&lg.lock);
 	if (!lg.open) {
 		pthread_mutex_unlock(&lg.lock);
-		while (write(STDERR_FILENO, p, n) < 0 && errno == EINTR)
-			;
+		write_at_once(p, n);
 		return;
 	}
 	used = lg.head - lg.tail;
@@ -168,6 +191,29 @@ write_some(int fd, bool piecemeal, const char *p, size_t n)
 	return done;
 }
 
+static void count_lost(const char *p, size_t n);
+
+/* The same as JSON. Lines that did not go out are counted; the answer is whether all did. */
+static bool
+write_json(int fd, bool piecemeal, size_t from, size_t to)
+{
+	struct buf text = { 0 }, json = { 0 };
+	size_t at = from % RING_SIZE, first = RING_SIZE - at, done;
+	bool ok;
+
+	if (first > to - from)
+		first = to - from;
+	buf_add(&text, lg.ring + at, first);
+	buf_add(&text, lg.ring, to - from - first);
+	log_format_json(text.data, text.len, &json);
+	done = write_some(fd, piecemeal, json.data, json.len);
+	ok = done == json.len;
+	count_lost(json.data + done, json.len - done);
+	buf_fini(&text);
+	buf_fini(&json);
+	return ok;
+}
+
 static void
 count_lost(const char *p, size_t n)
 {
@@ -219,9 +265,13 @@ flush(void)
 
 	lg.writing = true;
 	pthread_mutex_unlock(&lg.lock);
-	ok = write_span(fd, piecemeal, from, to);
-	if (to > edge)
-		ok = write_span(fd, piecemeal, edge, to) && ok;
+	if (to > from && atomic_load(&lg.format) == LOG_JSON) {
+		ok = write_json(fd, piecemeal, from, to);
+	} else {
+		ok = write_span(fd, piecemeal, from, to);
+		if (to > edge)
+			ok = write_span(fd, piecemeal, edge, to) && ok;
+	}
 	lost = log_lost();
 	if (ok && lost != lg.reported) {
 		ok = write_notice(fd, piecemeal, lost - lg.reported, lost);

@@ -49,6 +49,10 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...) __
 /* True when records of LEVEL are written. */
 bool log_wants(enum log_level level);
 
+/* How records are written from now on, also before log_open(). Any thread. */
+enum log_format { LOG_TEXT = 0, LOG_JSON };
+void log_set_format(enum log_format format);
+
 /* Where records go. Until log_open() they are written to standard error at once.
  * FD is borrowed: standard error or a file opened for appending. Starts the writer thread. Called again it changes
  * FD and LEVEL (a rotated log file); the old descriptor may be closed afterwards. */

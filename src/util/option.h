@@ -48,6 +48,7 @@ enum option_flags {
 	OPTION_EMPTY = 2,     /* the list or string may be empty */
 	OPTION_REQUIRED = 4,  /* has to be written */
 	OPTION_LATER = 8,     /* part of the language, not built yet: only `name` and `help` count */
+	OPTION_SECRET = 32,   /* not for everybody's eyes */
 	OPTION_RESTART = 64,  /* holds for the life of the process: a reload leaves it as it is. No list */
 };
 
@@ -106,7 +107,11 @@ int option_apply(const struct option_block *root, const struct conf_node *first,
     void *target, const struct option_context *c);
 
 /* TARGET as a configuration, defaults included. */
-void option_print(const struct option_block *root, const void *target, struct buf *out);
+enum option_style {
+	OPTION_HIDE = 1, /* no secrets: what is printed then is not a whole configuration */
+	OPTION_MARK = 2, /* a comment behind what is as it would be without a word */
+};
+void option_print(const struct option_block *root, const void *target, unsigned style, struct buf *out);
 
 /* All blocks of the type NAME below ROOT in TARGET; one block, described by B. */
 void option_print_blocks(const struct option_block *root, const char *name, const void *target, struct buf *out);

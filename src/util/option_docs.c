@@ -48,59 +48,75 @@ print_value(const struct option *o, const void *value, struct buf *out)
 	buf_fini(&text);
 }
 
+struct layout {
+	unsigned depth, style; /* enum option_style */
+};
+
+static const struct layout plain = { 0, 0 };
+
 /* A string nobody set prints as nothing and is left out. */
 static void
-print_single(const struct option *o, const void *value, struct buf *out, unsigned depth)
+print_single(const struct option *o, const void *value, struct buf *out, struct layout lay)
 {
 	struct buf text = { 0 };
 
 	o->type->print(&text, o, value);
 	if (text.len > 0 || (o->flags & OPTION_EMPTY)) {
-		indent(out, depth);
+		indent(out, lay.depth);
 		buf_printf(out, "%s = ", o->name);
-		put_value(out, buf_str(&text));
+		if ((o->flags & OPTION_SECRET) && (lay.style & OPTION_HIDE))
+			buf_adds(out, "(hidden)");
+		else
+			put_value(out, buf_str(&text));
+		if ((lay.style & OPTION_MARK) && o->fallback != NULL && strcmp(buf_str(&text), o->fallback) == 0)
+			buf_adds(out, "  # default");
 		buf_addc(out, '\n');
 	}
 	buf_fini(&text);
 }
 
 static void
-print_option(const struct option *o, const void *target, struct buf *out, unsigned depth)
+print_option(const struct option *o, const void *target, struct buf *out, struct layout lay)
 {
 	const char *value = at(target, o->offset);
 	unsigned count, i;
+	size_t start;
+	bool usual;
 
 	if (o->flags & OPTION_LATER)
 		return;
 	if (!(o->flags & OPTION_LIST)) {
-		print_single(o, value, out, depth);
+		print_single(o, value, out, lay);
 		return;
 	}
 	count = *(const unsigned *)at(target, o->count_offset);
 	if (count == 0 && !(o->flags & OPTION_EMPTY))
 		return;
 	value = *(const char *const *)at(target, o->offset);
-	indent(out, depth);
+	indent(out, lay.depth);
 	buf_printf(out, "%s = {", o->name);
+	start = out->len + 1;
 	for (i = 0; i < count; i++) {
 		buf_adds(out, i ? ", " : " ");
 		print_value(o, value + i * o->type->size, out);
 	}
-	buf_adds(out, " }\n");
+	usual = o->fallback != NULL && out->len - start == strlen(o->fallback) &&
+	    memcmp(out->data + start, o->fallback, out->len - start) == 0;
+	buf_adds(out, usual && (lay.style & OPTION_MARK) ? " }  # default\n" : " }\n");
 }
 
-static void print_body(const struct option_block *b, const void *target, struct buf *out, unsigned depth);
+static void print_body(const struct option_block *b, const void *target, struct buf *out, struct layout lay);
 
 /* A block that says nothing is left out. */
 static void
-print_block(const struct option_block *b, const void *target, struct buf *out, unsigned depth)
+print_block(const struct option_block *b, const void *target, struct buf *out, struct layout lay)
 {
 	const struct option_head *head = target;
 	struct buf body = { 0 };
 
-	print_body(b, target, &body, depth + 1);
+	print_body(b, target, &body, (struct layout){ lay.depth + 1, lay.style });
 	if (body.len > 0 || (b->flags & BLOCK_REPEAT)) {
-		indent(out, depth);
+		indent(out, lay.depth);
 		buf_adds(out, b->name);
 		if (!(b->flags & BLOCK_INLINE) && head->name != NULL) {
 			buf_addc(out, ' ');
@@ -108,7 +124,7 @@ print_block(const struct option_block *b, const void *target, struct buf *out, u
 		}
 		buf_adds(out, " {\n");
 		buf_add(out, body.data, body.len);
-		indent(out, depth);
+		indent(out, lay.depth);
 		buf_adds(out, "}\n");
 	}
 	buf_fini(&body);
@@ -116,7 +132,7 @@ print_block(const struct option_block *b, const void *target, struct buf *out, u
 
 /* Types that share an array are printed each in its turn. */
 static void
-print_repeated(const struct option_block *b, const void *target, struct buf *out, unsigned depth)
+print_repeated(const struct option_block *b, const void *target, struct buf *out, struct layout lay)
 {
 	const char *array = *(const char *const *)at(target, b->offset);
 	unsigned count = *(const unsigned *)at(target, b->count_offset), i;
@@ -125,31 +141,31 @@ print_repeated(const struct option_block *b, const void *target, struct buf *out
 	for (i = 0; i < count; i++) {
 		head = (const void *)(array + i * b->size);
 		if (head->block == b->name)
-			print_block(b, head, out, depth);
+			print_block(b, head, out, lay);
 	}
 }
 
 static void
-print_sub(const struct option_block *sub, const void *target, struct buf *out, unsigned depth)
+print_sub(const struct option_block *sub, const void *target, struct buf *out, struct layout lay)
 {
 	if (sub->flags & BLOCK_LATER)
 		return;
 	if (sub->flags & BLOCK_REPEAT)
-		print_repeated(sub, target, out, depth);
+		print_repeated(sub, target, out, lay);
 	else
-		print_block(sub, sub->flags & BLOCK_INLINE ? target : at(target, sub->offset), out, depth);
+		print_block(sub, sub->flags & BLOCK_INLINE ? target : at(target, sub->offset), out, lay);
 }
 
 static void
-print_body(const struct option_block *b, const void *target, struct buf *out, unsigned depth)
+print_body(const struct option_block *b, const void *target, struct buf *out, struct layout lay)
 {
 	const struct option_block *sub;
 	const struct option *o;
 
 	for (o = b->options; o != NULL && o->name != NULL; o++)
-		print_option(o, target, out, depth);
+		print_option(o, target, out, lay);
 	for (sub = b->blocks; sub != NULL && sub->name != NULL; sub++)
-		print_sub(sub, target, out, depth);
+		print_sub(sub, target, out, lay);
 }
 
 void
@@ -159,19 +175,19 @@ option_print_blocks(const struct option_block *root, const char *name, const voi
 
 	for (sub = root->blocks; sub != NULL && sub->name != NULL; sub++)
 		if (strcmp(sub->name, name) == 0)
-			print_sub(sub, target, out, 0);
+			print_sub(sub, target, out, plain);
 }
 
 void
 option_print_block(const struct option_block *b, const void *block, struct buf *out)
 {
-	print_block(b, block, out, 0);
+	print_block(b, block, out, plain);
 }
 
 void
-option_print(const struct option_block *root, const void *target, struct buf *out)
+option_print(const struct option_block *root, const void *target, unsigned style, struct buf *out)
 {
-	print_body(root, target, out, 0);
+	print_body(root, target, out, (struct layout){ 0, style });
 }
 
 /* Prose for mdoc: backslashes and a leading dot or quote would be read as requests. Sentences begin new lines. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A next hop's replies, read in pieces of different sizes: the same result, bounded, and nothing that could break a
  * line of ours. */
+#include "delivery/limits.h"
 #include "mail/dsn.h"
 #include "mail/reply.h"
 #include "util/buf.h"
@@ -25,6 +26,7 @@ check_text(const struct reply *r)
 static void
 check_done(const struct reply *r)
 {
+	struct hop_limits limits;
 	struct ehlo_keyword k;
 	unsigned at = 0, count = 0;
 	char status[DSN_STATUS_TEXT];
@@ -36,6 +38,8 @@ check_done(const struct reply *r)
 	while (reply_ehlo_next(r, &at, &k)) {
 		check(k.name > r->text && k.name + k.name_len <= k.args && k.args + k.args_len <= r->text + r->len);
 		check(++count < REPLY_LINES_MAX);
+		limits_learn(&limits, k.args, k.args_len);
+		check(limits.mail <= 999999 && limits.rcpt <= 999999 && limits.domains <= 999999);
 	}
 	dsn_status(r->text, DSN_FAILED, status);
 	check(status[0] == '4' || status[0] == '5');

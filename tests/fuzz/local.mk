@@ -92,6 +92,10 @@ fuzz_targets += tests/fuzz/fuzz_proxyproto
 tests_fuzz_fuzz_proxyproto_SOURCES = tests/fuzz/fuzz_proxyproto.c $(fuzz_main)
 tests_fuzz_fuzz_proxyproto_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_proxyproto_LDFLAGS = $(fuzz_ldflags)
+fuzz_targets += tests/fuzz/fuzz_history
+tests_fuzz_fuzz_history_SOURCES = tests/fuzz/fuzz_history.c $(fuzz_main)
+tests_fuzz_fuzz_history_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_history_LDFLAGS = $(fuzz_ldflags)
 
 fuzz_targets += tests/fuzz/fuzz_dns
 tests_fuzz_fuzz_dns_SOURCES = tests/fuzz/fuzz_dns.c $(fuzz_main)

@@ -69,7 +69,7 @@ class NextHop:
 
     def __init__(self, port=0, address="127.0.0.1", tls=None, pipelining=True, listen=True, hostname="hop.example.net",
                  extensions=("SIZE 2147483648", "8BITMIME", "ENHANCEDSTATUSCODES"), quick_ack=True, keep=True,
-                 digest=False, lmtp=False):
+                 digest=False, lmtp=False, nagle=False):
         self.tls = tls  # an ssl.SSLContext of a server: STARTTLS is offered
         self.hostname = hostname
         self.extensions = list(extensions)
@@ -79,6 +79,7 @@ class NextHop:
         self.keep = keep
         self.digest = digest  # of large messages only the SHA-256 is kept
         self.quick_ack = quick_ack
+        self.nagle = nagle  # True: as servers do that never heard of TCP_NODELAY
         self.lmtp = lmtp
         self.answers = {}
         self.recipients = {}
@@ -211,7 +212,7 @@ class NextHop:
                 s, _ = self.listener.accept()
             except OSError:
                 return
-            if self.family != socket.AF_UNIX:
+            if self.family != socket.AF_UNIX and not self.nagle:
                 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sockets.add(s)
             self.note(connections=1, open=1)

@@ -284,8 +284,21 @@ class Change(QueueTest):
         self.assertEqual(report.sender, "")
         self.assertEqual(report.recipients, ["sender1@example.org"])
         self.assertIn(b"r1@example.net", report.data)
+        self.assertIn(b"Diagnostic-Code: x-tmail; returned by the administrator: user has left", report.data)
         self.wait_count(2)
         self.assertEqual(self.g.cli_run("queue", "show", first).returncode, 4)
+
+    def test_the_reason_of_a_bounce_survives_a_crash(self):
+        self.start(1)
+        self.hop.script("connect", harness.HANG)  # the attempt that makes the report does not come to it
+        self.hop.drop_connections()
+        first = self.ids()[0]
+        self.g.cli("queue", "bounce", first, "--reason", "user has left")
+        self.ask("show", first)  # answers behind what was handed to the disk
+        self.g.kill9()
+        self.hop.reset()
+        self.g.start()
+        self.assertIn(b"returned by the administrator: user has left", self.other.wait_messages(1)[0].data)
 
     def test_bounce_of_everything_leaves_the_reports_alone(self):
         self.start()

@@ -39,10 +39,12 @@ class Asked(harness.SessionTest):
         mail = [("RET=FULL", 250), ("ret=hdrs", 250), ("RET=BODY", 501), ("RET=", 501), ("RET", 501),
                 ("RET=FULL RET=FULL", 501), ("ENVID=abc+3Ddef", 250), ("ENVID=", 501), ("ENVID=a+3d", 501),
                 ("ENVID=a+3", 501), ("ENVID=a+", 501), ("ENVID=a=b", 501), ("ENVID=x+0D+0ARCPT", 501),
-                ("ENVID=" + "x" * 100, 250), ("ENVID=" + "x" * 101, 501), ("NOTIFY=NEVER", 555), ("ORCPT=rfc822;x", 555)]
+                ("ENVID=" + "x" * 100, 250), ("ENVID=" + "x" * 101, 501), ("NOTIFY=NEVER", 555),
+                ("ORCPT=rfc822;x", 555)]
         rcpt = [("NOTIFY=NEVER", 250), ("NOTIFY=SUCCESS", 250), ("NOTIFY=success,Failure,DELAY", 250),
                 ("NOTIFY=NEVER,SUCCESS", 501), ("NOTIFY=SUCCESS,NEVER", 501), ("NOTIFY=", 501), ("NOTIFY=,", 501),
-                ("NOTIFY=SUCCESS,", 501), ("NOTIFY=SOMETIMES", 501), ("NOTIFY", 501), ("NOTIFY=NEVER NOTIFY=NEVER", 501),
+                ("NOTIFY=SUCCESS,", 501), ("NOTIFY=SOMETIMES", 501), ("NOTIFY", 501),
+                ("NOTIFY=NEVER NOTIFY=NEVER", 501),
                 ("ORCPT=rfc822;bob+2Bx@example.net", 250), ("ORCPT=X-400;/a/b/", 250), ("ORCPT=bob@example.net", 501),
                 ("ORCPT=;bob", 501), ("ORCPT=rfc822;", 501), ("ORCPT=rfc822;a+0Ab", 501), ("ORCPT=rfc822;a=b", 501),
                 ("ORCPT=r@c;a", 501), ("ORCPT=rfc822;" + "x" * 493, 250), ("ORCPT=rfc822;" + "x" * 494, 501),

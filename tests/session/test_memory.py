@@ -4,6 +4,7 @@
 TMAIL_LARGE_MB: how large the large message is (default 100; 1024 is the promise)."""
 
 import hashlib
+import json
 import os
 import re
 import threading
@@ -61,6 +62,22 @@ class Memory(harness.SessionTest):
     def large_files(folder):
         return [name for top, _, names in os.walk(folder) for name in names
                 if "blob" in name or "blob" in os.path.basename(top)]
+
+    def test_a_refused_message_gives_its_memory_back_before_it_ends(self):
+        gateway = self.gateway(next_hop=self.next_hop(), extra="queue { memory_max = 8MB }\n")
+
+        def memory():
+            return json.loads(gateway.cli("status", "--json"))["spool"]["memory"]
+        with self.begin(gateway) as c:
+            c.socket.sendall(b"Subject: large\r\n\r\n" + LINE * 10000)
+            harness.wait_until(lambda: memory() > 500000, what="the message in memory")
+            c.socket.sendall(b"a NUL: \0\r\n")
+            harness.wait_until(lambda: memory() == 0, what="the memory back")
+            c.socket.sendall(LINE * 50000)
+            self.assertEqual(memory(), 0)
+            c.socket.sendall(b".\r\n")
+            c.expect(550)
+            c.command("NOOP", 250)
 
     def test_many_messages_at_once_stay_within_the_budget(self):
         hop = self.next_hop(digest=True)

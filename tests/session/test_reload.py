@@ -166,6 +166,26 @@ class Reload(harness.SessionTest):
         gateway.cli("reload")
         self.assertFalse(gateway.all_records(event="disconnect", helo="quiet.example"))
 
+    def test_json_has_the_keys_of_the_text(self):
+        gateway = self.gateway(next_hop="127.0.0.1:1")
+        self.change(gateway, "level = debug", "level = debug format = json")
+        gateway.cli("reload")
+        name = "a b\"c\\d.example"
+        with gateway.client() as c:
+            c.hello()
+            c.command("HELP " + name)
+            c.command("MAIL FROM:<" + name)
+
+        def records():
+            found = [json.loads(line) for line in gateway.log_text().splitlines() if line.startswith("{")]
+            return [r for r in found if r["event"] == "disconnect"]
+
+        record = harness.wait_until(records)[0]
+        self.assertEqual((record["level"], record["helo"], record["stage"]), ("debug", "client.example", "helo"))
+        self.assertRegex(record["time"], r"^\d{4}-\d\d-\d\dT")
+        told = [json.loads(line) for line in gateway.log_text().splitlines() if line.startswith("{")]
+        self.assertIn("reloaded", [r["event"] for r in told])
+
     def test_a_worker_that_dies_begins_with_what_was_reloaded(self):
         hop = self.next_hop()
         gateway = self.gateway(next_hop="127.0.0.1:1")

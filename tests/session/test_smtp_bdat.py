@@ -70,7 +70,8 @@ class Accepted(Chunks):
     def test_all_in_one_segment(self):
         with self.gw.client() as c:
             c.hello()
-            one = b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\n" + bdat(LETTER[:9]) + bdat(LETTER[9:], True)
+            one = b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\n"
+            one += bdat(LETTER[:9]) + bdat(LETTER[9:], True)
             c.send(one + one + b"QUIT\r\n")
             for _ in range(2):
                 for code in (250, 250, 250):

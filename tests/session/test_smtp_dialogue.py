@@ -22,7 +22,7 @@ class Dialogue(harness.SessionTest):
             lines = c.command("EHLO client.example", 250).lines
         self.assertEqual(lines[0].split()[0], "mx.example.test")
         words = {line.split()[0] for line in lines[1:]}
-        self.assertEqual(words, {"PIPELINING", "SIZE", "8BITMIME", "CHUNKING", "BINARYMIME", "DSN",
+        self.assertEqual(words, {"PIPELINING", "SIZE", "8BITMIME", "CHUNKING", "BINARYMIME", "SMTPUTF8", "LIMITS", "DSN",
                                  "ENHANCEDSTATUSCODES", "HELP"})
         size = [line for line in lines if line.startswith("SIZE ")]
         self.assertEqual(size, ["SIZE %d" % (50 * 1000 * 1000)] if size[0].endswith("000") else
@@ -187,7 +187,7 @@ class Dialogue(harness.SessionTest):
                     ("MAIL FROM:<a@example.com> SIZE=abc", 501), ("MAIL FROM:<a@example.com> SIZE=", 501),
                     ("MAIL FROM:<a@example.com> SIZE=1 SIZE=1", 501), ("MAIL FROM:<a@example.com> BODY=9BIT", 501),
                     ("MAIL FROM:<a@example.com> FOO=bar", 555), ("MAIL FROM:<a@example.com> NOTIFY=NEVER", 555),
-                    ("MAIL FROM:<a@example.com> AUTH=<>", 555), ("MAIL FROM:<a@example.com> SMTPUTF8", 555),
+                    ("MAIL FROM:<a@example.com> AUTH=<>", 555), ("MAIL FROM:<a@example.com> SMTPUTF8=1", 501),
                     ("MAIL FROM:<\u00e9@example.com>", 553), ("MAIL FROM:<;cmd;>", 501),
                     ("MAIL FROM:<a@example.com>x", 501)):
                 self.assertEqual((line, c.command(line).code), (line, code))

@@ -2,6 +2,7 @@
 # One cmocka program a module: tests/unit/test_NAME.c. A module adds three lines here.
 unit_libs = libtmail.la $(CMOCKA_LIBS)
 unit_tests =
+scratch = tests/unit/scratch.c tests/unit/scratch.h
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
@@ -17,7 +18,7 @@ tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_net
-tests_unit_test_net_SOURCES = tests/unit/test_net.c
+tests_unit_test_net_SOURCES = tests/unit/test_net.c $(scratch)
 tests_unit_test_net_LDADD = $(unit_libs) $(LIBEVENT_LIBS)
 
 unit_tests += tests/unit/test_dns
@@ -48,7 +49,7 @@ unit_tests += tests/unit/test_settings
 tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
 tests_unit_test_settings_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_spool
-tests_unit_test_spool_SOURCES = tests/unit/test_spool.c tests/unit/spool_rig.c tests/unit/spool_rig.h
+tests_unit_test_spool_SOURCES = tests/unit/test_spool.c tests/unit/spool_rig.c tests/unit/spool_rig.h $(scratch)
 tests_unit_test_spool_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_spool_log
 tests_unit_test_spool_log_SOURCES = tests/unit/test_spool_log.c tests/unit/log_rig.c tests/unit/log_rig.h
@@ -96,20 +97,27 @@ unit_tests += tests/unit/test_spool_crash
 tests_unit_test_spool_crash_SOURCES = tests/unit/test_spool_crash.c $(simdisk)
 tests_unit_test_spool_crash_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_control
-tests_unit_test_control_SOURCES = tests/unit/test_control.c
+tests_unit_test_control_SOURCES = tests/unit/test_control.c $(scratch)
 tests_unit_test_control_LDADD = $(unit_libs) $(JANSSON_LIBS)
 unit_tests += tests/unit/test_option
 tests_unit_test_option_SOURCES = tests/unit/test_option.c
 tests_unit_test_option_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_spool_memory
-tests_unit_test_spool_memory_SOURCES = tests/unit/test_spool_memory.c
+tests_unit_test_spool_memory_SOURCES = tests/unit/test_spool_memory.c $(scratch)
 tests_unit_test_spool_memory_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_spool_threads
-tests_unit_test_spool_threads_SOURCES = tests/unit/test_spool_threads.c tests/unit/spool_rig.c tests/unit/spool_rig.h $(simdisk)
+tests_unit_test_spool_threads_SOURCES = tests/unit/test_spool_threads.c tests/unit/spool_rig.c tests/unit/spool_rig.h $(scratch) $(simdisk)
 tests_unit_test_spool_threads_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_scratch
+tests_unit_test_scratch_SOURCES = tests/unit/test_scratch.c $(scratch)
+tests_unit_test_scratch_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_proxyproto
 tests_unit_test_proxyproto_SOURCES = tests/unit/test_proxyproto.c
 tests_unit_test_proxyproto_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_history
+tests_unit_test_history_SOURCES = tests/unit/test_history.c $(scratch)
+tests_unit_test_history_LDADD = $(unit_libs)

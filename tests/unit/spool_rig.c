@@ -16,11 +16,8 @@
 void
 rig_init(struct rig *r)
 {
-	const char *tmp = getenv("TMPDIR");
-
 	memset(r, 0, sizeof *r);
-	snprintf(r->path, sizeof r->path, "%s/tmail-spool-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	check(mkdtemp(r->path) != NULL);
+	scratch_new(r->path);
 	r->loops = 1;
 	r->config.path = r->path;
 	r->config.segment_size = 256 * 1024;
@@ -172,10 +169,7 @@ rig_stop(struct rig *r)
 void
 rig_fini(struct rig *r)
 {
-	char command[300];
-
-	snprintf(command, sizeof command, "rm -rf '%s'", r->path);
-	check(system(command) == 0);
+	scratch_remove(r->path);
 }
 
 struct call {

@@ -4,6 +4,7 @@
 #ifndef TMAIL_TESTS_SPOOL_RIG_H
 #define TMAIL_TESTS_SPOOL_RIG_H
 
+#include "scratch.h"
 #include "spool/spool.h"
 
 #include <pthread.h>
@@ -25,7 +26,7 @@ struct rig {
 	struct loop *loop[RIG_LOOPS];
 	pthread_t thread[RIG_LOOPS];
 	unsigned loops;
-	char path[256];
+	char path[SCRATCH_PATH];
 	/* Fills OUTCOME; RCPT is room for all the entry's recipients, filled with the pending ones. NULL: all delivered. */
 	enum fate (*fate)(struct rig *rig, struct entry *e, struct loaded *l, struct outcome *o, struct rcpt_state *rcpt);
 	void *user;

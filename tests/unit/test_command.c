@@ -137,7 +137,11 @@ mail_parameters_get_the_reply_they_deserve(void **state)
 		{ " SOLICIT", ALL, 555 },
 		{ " -X=1", ALL, 501 },
 		{ " \xc3\xb6=1", ALL, 501 },
-		{ " X=\xc3\xb6", ALL, 501 },
+		{ " X=\xc3\xb6", ALL & ~OFFER_SMTPUTF8, 501 },
+		{ " X=\xc3\xb6", ALL, 555 },
+		{ " ENVID=\xc3\xb6", ALL, 501 },
+		{ " BODY=BINARYMIME", ALL, 501 },
+		{ " BODY=binarymime", ALL | OFFER_BINARYMIME, 0 },
 		{ " RET=FULL ENVID=abc+2B1", ALL, 0 },
 		{ " RET=HDRS", ALL, 0 },
 		{ " RET=NONE", ALL, 501 },
@@ -195,6 +199,12 @@ rcpt_parameters_get_the_reply_they_deserve(void **state)
 		{ " ORCPT=rf(c;a", OFFER_DSN, 501 },
 		{ " NOTIFY=NEVER", OFFER_SIZE, 555 },
 		{ " SIZE=1", ALL, 555 },
+		{ " ORCPT=utf-8;b\\x{E4}@example.com", OFFER_DSN, 0 },
+		{ " ORCPT=utf-8;b\xc3\xa4@example.com", OFFER_DSN, 501 },
+		{ " ORCPT=utf-8;b\xc3\xa4@example.com", OFFER_DSN | OFFER_SMTPUTF8, 0 },
+		{ " ORCPT=UTF-8;b\xc3\xa4\xc2\x85@example.com", OFFER_DSN | OFFER_SMTPUTF8, 501 },
+		{ " ORCPT=utf-8;b\xc3@example.com", OFFER_DSN | OFFER_SMTPUTF8, 501 },
+		{ " ORCPT=rfc822;b\xc3\xa4@example.com", OFFER_DSN | OFFER_SMTPUTF8, 501 },
 	};
 	struct params_error e;
 	struct rcpt_params r;

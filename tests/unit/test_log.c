@@ -3,6 +3,7 @@
 #include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/log_format.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -327,12 +328,30 @@ child_logs_on_its_own_after_fork(void **state)
 	buf_fini(&b);
 }
 
+static void
+json_says_what_the_text_says(void **state)
+{
+	static const char text[] =
+	    "2026-01-01T00:00:00.000Z info event=x a=1 b=\"two words\" c=\"q\\\"b\\\\h\\x0a\" d= e=\"\"\n"
+	    "2026-01-01T00:00:00.000Z warn event=y\n";
+	struct buf out = { 0 };
+
+	(void)state;
+	log_format_json(text, sizeof text - 1, &out);
+	assert_string_equal(buf_str(&out),
+	    "{\"time\":\"2026-01-01T00:00:00.000Z\",\"level\":\"info\",\"event\":\"x\",\"a\":\"1\","
+	    "\"b\":\"two words\",\"c\":\"q\\\"b\\\\h\\\\x0a\",\"d\":\"\",\"e\":\"\"}\n"
+	    "{\"time\":\"2026-01-01T00:00:00.000Z\",\"level\":\"warn\",\"event\":\"y\"}\n");
+	buf_fini(&out);
+}
+
 #define log_test(f) cmocka_unit_test_setup_teardown(f, open_file, remove_file)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_says_what_the_text_says),
 		log_test(record_has_time_level_event_and_keys),
 		log_test(hostile_values_are_quoted),
 		log_test(long_values_are_cut_and_later_keys_survive),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "scratch.h"
 #include "net/addr.h"
 #include "net/io.h"
 #include "net/keyring.h"
@@ -469,15 +470,13 @@ plain_stream_carries_bulk_through_a_full_socket(void **state)
 static void
 tls_stream_carries_bulk_through_a_full_socket(void **state)
 {
-	char path[] = "/tmp/tmail-net-XXXXXX", command[512];
+	char folder[SCRATCH_PATH], path[SCRATCH_PATH + 8], command[1024];
 	struct keyring ring = { 0 };
 	struct err err;
-	int fd;
 
 	(void)state;
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	close(fd);
+	scratch_new(folder);
+	snprintf(path, sizeof path, "%s/cert", folder);
 	snprintf(command, sizeof command,
 	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=gateway.example "
 	    "-keyout %s.key -out %s >/dev/null 2>&1", path, path);
@@ -490,8 +489,7 @@ tls_stream_carries_bulk_through_a_full_socket(void **state)
 	tls_free(&server_tls);
 	tls_free(&client_tls);
 	keyring_fini(&ring);
-	unlink(command);
-	unlink(path);
+	scratch_remove(folder);
 }
 
 static struct io idle_io;

@@ -246,7 +246,7 @@ values_print_as_they_could_be_written(void **state)
 		"flag = no text = \"a \\\"b\\\" c\\\\d\" rate = 90/min wait = { 90s, 120s, 0s }\n"
 		"any_size = 1536KB part \"x y\" { }",
 		&errors),
-	    &out);
+	    0, &out);
 	assert_string_equal(errors.data, "");
 	assert_string_equal(buf_str(&out),
 	    "flag = no\nrate = 90/min\ntext = \"a \\\"b\\\" c\\d\"\nwait = { 90s, 2min, 0s }\nany_size = 1536KB\n"

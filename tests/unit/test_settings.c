@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -158,7 +159,6 @@ every_built_key_reaches_its_field(void **state)
 	assert_int_equal(s->dns.config.forward_count, 2);
 	assert_int_equal(ntohs(s->dns.config.forward[0].u.in.sin_port), 53);
 	assert_int_equal(ntohs(s->dns.config.forward[1].u.in6.sin6_port), 5353);
-	assert_false(s->dns.config.system);
 	assert_int_equal(s->dns.config.anchor_count, 2);
 	assert_int_equal(s->dns.config.timeout, 2);
 	assert_int_equal(d->hop[3].kind, NEXT_HOP_HOST);
@@ -387,7 +387,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"quota x { }",
 		"node x { }",
 		"admin { http = \":80\" }",
-		"log { format = json }",
 		"listener x { address = \":1\" auth = required }",
 		"listener x { address = \":1\" sender_match = both }",
 		"listener x { address = \":1\" inbound = y }",
@@ -819,6 +818,39 @@ international_domains_are_the_same_in_both_spellings(void **state)
 }
 
 static void
+name_servers_of_the_system_are_read(void **state)
+{
+	char path[] = "/tmp/tmail-resolv-XXXXXX";
+	const char text[] = "# nameserver 10.0.0.1\nsearch example.net\nnameserver 192.0.2.53\nnameserver\t2001:db8::53 \n"
+	    "nameserver ::1\nnameserver fe80::1%eth0\nnameserver\nnameserver nonsense\nnameserver 192.0.2.54";
+	struct settings *s;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+	close(fd);
+	setenv("TMAIL_TEST_RESOLV_CONF", path, 1);
+	s = good(SMALL);
+	assert_int_equal(s->dns.config.forward_count, 4);
+	assert_int_equal(s->dns.config.forward[0].u.in.sin_addr.s_addr, htonl(0xc0000235));
+	assert_int_equal(ntohs(s->dns.config.forward[1].u.in6.sin6_port), 53);
+	assert_int_equal(s->dns.config.forward[1].u.in6.sin6_addr.s6_addr[15], 0x53);
+	assert_int_equal(s->dns.config.forward[2].u.in6.sin6_addr.s6_addr[15], 1);
+	assert_int_equal(s->dns.config.anchor_count, 0);
+	settings_free(&s);
+	unlink(path);
+	s = good(SMALL);
+	assert_int_equal(s->dns.config.forward_count + s->dns.config.anchor_count, 0);
+	settings_free(&s);
+	unsetenv("TMAIL_TEST_RESOLV_CONF");
+	s = good(SMALL "dns { forward = none }\n");
+	assert_int_equal(s->dns.config.forward_count, 0);
+	assert_int_equal(s->dns.config.anchor_count, 2);
+	settings_free(&s);
+}
+
+static void
 many_domains_load_quickly(void **state)
 {
 	struct settings *s;
@@ -906,6 +938,7 @@ main(void)
 		cmocka_unit_test(without_a_matching_route_there_is_none),
 		cmocka_unit_test(keys_name_the_domain_where_a_route_delivers_by_mx),
 		cmocka_unit_test(international_domains_are_the_same_in_both_spellings),
+		cmocka_unit_test(name_servers_of_the_system_are_read),
 		cmocka_unit_test(many_domains_load_quickly),
 		cmocka_unit_test(example_files_load),
 		cmocka_unit_test(sample_is_right_line_by_line),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a deferred message costs in memory, while it waits and after a restart. Argument: how many (20,000); with many,
  * the time of the restart is of interest too. */
+#include "scratch.h"
 #include "net/loop.h"
 #include "spool/committer.h"
 #include "spool/store.h"
@@ -126,7 +127,7 @@ report(const char *when, size_t heap_bytes, size_t resident_bytes)
 static void
 a_deferred_message_takes_at_most_256_bytes(void **state)
 {
-	char path[] = "/tmp/tmail-spool-XXXXXX", command[64];
+	char path[SCRATCH_PATH];
 	size_t heap_before, resident_before, fixed = heap();
 	struct spool_stats s;
 	struct spool *spool;
@@ -135,7 +136,7 @@ a_deferred_message_takes_at_most_256_bytes(void **state)
 	unsigned i;
 
 	(void)state;
-	assert_non_null(mkdtemp(path));
+	scratch_new(path);
 	spool = begin(path, &loop);
 	fixed = heap() - fixed; /* what a spool takes when it is empty */
 	for (i = 0; i < 2; i++) /* what batches need once */
@@ -166,8 +167,7 @@ a_deferred_message_takes_at_most_256_bytes(void **state)
 	assert_true((heap() - heap_before) / (wanted + 2 * AT_ONCE) <= LIMIT);
 	spool_close(&spool);
 	loop_free(&loop);
-	snprintf(command, sizeof command, "rm -rf '%s'", path);
-	assert_int_equal(system(command), 0);
+	scratch_remove(path);
 }
 
 int

@@ -310,6 +310,15 @@ a_ring_travels_between_processes(void **state)
 	assert_memory_equal(got.pair[5].pem.data, ring.pair[5].pem.data, ring.pair[5].pem.len);
 	assert_string_equal(got.roots_file, "/etc/roots");
 	assert_int_equal(got.roots.len, 5);
+	assert_true(keyring_same(&ring, &got));
+	free(got.pair[1].problem);
+	got.pair[1].problem = NULL;
+	assert_false(keyring_same(&ring, &got));
+	assert_true(keyring_same_pair(&ring.pair[1], &got.pair[1]));
+	got.pair[1].pem.data[5]++;
+	assert_false(keyring_same_pair(&ring.pair[1], &got.pair[1]));
+	assert_ptr_equal(keyring_find(&got, "third"), &got.pair[2]);
+	assert_null(keyring_find(&got, "nobody"));
 	keyring_fini(&got);
 	for (n = 0; n < bytes.len; n++)
 		assert_int_equal(keyring_decode(&got, bytes.data, n, &err), -1);
