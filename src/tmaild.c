@@ -101,6 +101,7 @@ load(const char *path)
 {
 	struct settings *s = NULL;
 	struct buf errors = { 0 };
+	struct err err;
 
 	if (settings_load(&s, path, &errors) < 0) {
 		fputs(buf_str(&errors), stderr);
@@ -108,6 +109,8 @@ load(const char *path)
 		exit(1);
 	}
 	buf_fini(&errors);
+	if (secrets_read(s, &err) < 0)
+		fatal("%s", err.text);
 	return s;
 }
 

@@ -32,7 +32,7 @@ seccomp.h control
 
 # The headers of C, POSIX and Linux, and the hooks of the tools that watch memory.
 system='aio|arpa/.*|assert|complex|cpuid|ctype|dirent|dlfcn|elf|endian|err|errno|execinfo|fcntl|fenv|float|fnmatch|ftw|
-getopt|glob|grp|ifaddrs|immintrin|emmintrin|nmmintrin|inttypes|langinfo|libgen|limits|linux/.*|locale|malloc|math|mntent|mqueue|
+getopt|glob|grp|immintrin|emmintrin|nmmintrin|inttypes|langinfo|libgen|limits|linux/.*|locale|malloc|math|mntent|mqueue|
 net/.*|netinet/.*|nl_types|poll|pthread|pwd|regex|sanitizer/.*|sched|search|semaphore|setjmp|signal|spawn|stdalign|
 stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|sys/.*|syslog|termios|threads|time|
 ucontext|unistd|valgrind/.*|wchar|wctype|x86intrin'

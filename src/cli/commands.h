@@ -13,6 +13,7 @@ extern const struct cli_command cmd_queue_retry, cmd_queue_hold, cmd_queue_relea
     cmd_queue_redirect;
 extern const struct cli_command cmd_message_find, cmd_message_show;
 
+extern const struct cli_command cmd_user_hash, cmd_lockout_list, cmd_lockout_clear;
 extern const struct cli_command cmd_route_test;
 extern const struct cli_command cmd_destination_list, cmd_destination_suspend, cmd_destination_resume;
 

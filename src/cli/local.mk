@@ -3,6 +3,8 @@ libtmail_la_SOURCES += \
 	src/cli/args.c \
 	src/cli/cli.c src/cli/cli.h \
 	src/cli/cmd_destination.c \
+	src/cli/cmd_lockout.c \
+	src/cli/cmd_user_hash.c \
 	src/cli/cmd_help.c \
 	src/cli/cmd_message_find.c \
 	src/cli/cmd_message_show.c \

@@ -20,6 +20,8 @@ static const struct admin_command *const commands[] = {
 	&queue_bounce_command,
 	&queue_drop_command,
 	&queue_redirect_command,
+	&lockout_list_command,
+	&lockout_clear_command,
 	&route_test_command,
 	&destination_list_command,
 	&destination_suspend_command,

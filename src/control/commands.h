@@ -21,6 +21,7 @@ extern const struct admin_command queue_retry_command, queue_hold_command, queue
 struct delivery;
 json_t *suspensions_to_json(struct delivery *delivery);
 
+extern const struct admin_command lockout_list_command, lockout_clear_command;
 extern const struct admin_command message_find_command, message_show_command;
 
 /* What list, show and why say about an entry: a new object. */

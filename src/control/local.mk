@@ -17,6 +17,7 @@ libtmail_la_SOURCES += \
 libtmail_la_SOURCES += \
 	src/control/client.c src/control/client.h \
 	src/control/cmd_destination.c \
+	src/control/cmd_lockout.c \
 	src/control/cmd_message_find.c \
 	src/control/cmd_message_show.c \
 	src/control/cmd_queue_act.c \

@@ -107,19 +107,14 @@ apply_log(struct worker *w, struct incoming *in, const struct settings *next)
 	in->log_fd = -1;
 }
 
-/* The resolvers forget what they know: only for cause. */
+/* The resolvers forget what they know when something is other than it was, the system's name servers too. */
 static void
-apply_dns(struct worker *w, const struct settings *next)
+apply_dns(const struct settings *next)
 {
-	struct buf old = { 0 }, new = { 0 };
 	struct err err;
 
-	settings_print_blocks(w->settings, "dns", &old);
-	settings_print_blocks(next, "dns", &new);
-	if (strcmp(buf_str(&old), buf_str(&new)) != 0 && dns_configure(&next->dns.config, &err) < 0)
+	if (dns_configure(&next->dns.config, &err) < 0)
 		log_event(LOG_ERROR, "reload", "%s", err.text); /* the check has let it through */
-	buf_fini(&old);
-	buf_fini(&new);
 }
 
 struct listening {
@@ -180,7 +175,7 @@ put_in_force(struct worker *w, struct settings *next, struct buf *remarks)
 	apply_log(w, &w->incoming, next);
 	for (i = 0; i < w->loops; i++)
 		worker_call(w->loop[i], look_at_queues, &lost); /* before delivery takes them up */
-	apply_dns(w, next);
+	apply_dns(next);
 	delivery_apply(w->delivery, next);
 	control_apply(w->control, next);
 	worker_call(w->loop[0], apply_ports, &listening);

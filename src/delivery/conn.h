@@ -18,6 +18,7 @@
 
 struct limit;
 struct loop;
+struct secret_settings;
 struct settings;
 struct site;
 struct task;
@@ -45,6 +46,8 @@ struct conn {
 	struct task *task; /* while one runs */
 	enum conn_state state;
 	unsigned offers;   /* enum hop_offer */
+	const struct secret_settings *secret; /* in SETTINGS, while it logs in */
+	unsigned mechanisms; /* of AUTH, a set of mail/sasl.h */
 	uint64_t size_max; /* RFC 1870; 0: no limit known */
 	struct hop_limits limits;
 	uint64_t idle_until;

@@ -10,6 +10,7 @@ libtmail_la_SOURCES += \
 	src/delivery/exchange.c src/delivery/exchange.h \
 	src/delivery/hop.c src/delivery/hop.h \
 	src/delivery/limit.c src/delivery/limit.h \
+	src/delivery/login.c src/delivery/login.h \
 	src/delivery/own.c src/delivery/own.h \
 	src/delivery/reach.c \
 	src/delivery/limits.c src/delivery/limits.h \

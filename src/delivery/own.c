@@ -5,8 +5,8 @@
 #include "net/addr.h"
 #include "util/str.h"
 
-#include <ifaddrs.h>
-#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 bool
 own_name(const struct settings *s, const char *name)
@@ -35,28 +35,23 @@ is_loopback(const struct addr *a)
 	    : IN6_IS_ADDR_LOOPBACK(&a->u.in6.sin6_addr);
 }
 
-/* An address of this machine; one system call or two, only where we listen on all of them. */
+/* An address of this machine: the kernel would speak to it from itself. Nothing is sent. */
 static bool
 is_local(const struct addr *a)
 {
-	struct ifaddrs *list, *i;
-	bool found = false;
+	struct addr from = { .len = sizeof(from.u) };
+	bool same;
+	int fd;
 
 	if (is_loopback(a))
 		return true;
-	if (getifaddrs(&list) < 0)
+	fd = socket(a->u.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
 		return false;
-	for (i = list; i != NULL && !found; i = i->ifa_next) {
-		struct addr own = { 0 };
-
-		if (i->ifa_addr == NULL || i->ifa_addr->sa_family != a->u.sa.sa_family)
-			continue;
-		own.len = a->len;
-		memcpy(&own.u, i->ifa_addr, a->len);
-		found = addr_same_host(&own, a);
-	}
-	freeifaddrs(list);
-	return found;
+	same = connect(fd, &a->u.sa, a->len) == 0 && getsockname(fd, &from.u.sa, &from.len) == 0 &&
+	    addr_same_host(&from, a);
+	close(fd);
+	return same;
 }
 
 static bool

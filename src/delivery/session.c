@@ -2,8 +2,10 @@
 /* From the connection to the answer to EHLO, and the reading of replies. */
 #include "delivery/conn.h"
 
+#include "delivery/login.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
+#include "mail/sasl.h"
 #include "net/loop.h"
 #include "net/tls.h"
 #include "util/counters.h"
@@ -149,6 +151,7 @@ learn_offers(struct conn *c)
 	struct ehlo_keyword k;
 
 	c->offers = 0;
+	c->mechanisms = 0;
 	c->size_max = 0;
 	c->limits = (struct hop_limits){ 0 };
 	if (reply_ehlo_find(&c->reply, "LIMITS", &k))
@@ -159,6 +162,8 @@ learn_offers(struct conn *c)
 	/* "SIZE" alone and "SIZE 0" mean no fixed limit (RFC 1870 section 4). */
 	if (reply_ehlo_find(&c->reply, "SIZE", &k) && str_u64(k.args, k.args_len, UINT64_MAX, &c->size_max) < 0)
 		c->size_max = 0;
+	if (reply_ehlo_find(&c->reply, "AUTH", &k))
+		c->mechanisms = sasl_find_all(k.args, k.args_len);
 }
 
 /* LHLO has no older form (RFC 2033 4.1). */
@@ -170,7 +175,7 @@ hello(struct conn *c)
 
 	if (ask(c, lmtp ? "LHLO" : "EHLO", name) < 0)
 		return -1;
-	c->offers = 0;
+	c->offers = c->mechanisms = 0;
 	if (reply_class(&c->reply) == 2) {
 		learn_offers(c);
 		return 0;
@@ -286,9 +291,11 @@ conn_establish(struct conn *c)
 	if (greet(c) < 0)
 		return -1;
 	rc = secure(c);
-	if (rc <= 0)
-		return rc;
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return conn_login(c);
 	log_broken_tls(c);
 	io_close(&c->io);
-	return greet(c);
+	return greet(c) < 0 ? -1 : conn_login(c);
 }

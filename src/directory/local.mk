@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
+	src/directory/password.c src/directory/password.h \
+	src/directory/settings_auth.c src/directory/settings_auth.h \
+	src/directory/settings_auth_words.c \
 	src/directory/settings.c src/directory/settings.h \
 	src/directory/settings_client.c src/directory/settings_client.h \
 	src/directory/settings_fit.c src/directory/settings_fit.h \

@@ -183,6 +183,7 @@ check_whole(struct settings *s, const struct option_context *c)
 	check_listeners(s, c);
 	settle_listeners(s, c);
 	settle_defaults(s, c);
+	settings_settle_auth(s, c);
 	settle_routes(s, c);
 	settings_source_settle(s, c);
 	settings_destination_settle(s, c);
@@ -238,10 +239,16 @@ settings_parse(struct settings **s, const char *name, const char *text, size_t n
 static int
 load_with(enum file_source source, struct settings **s, const char *path, struct archive *files, struct buf *errors)
 {
+	struct err err;
 	int rc;
 
 	file_use(source, files);
 	rc = settings_load(s, path, errors);
+	if (rc == 0 && secrets_read(*s, &err) < 0) {
+		buf_printf(errors, "%s\n", err.text);
+		settings_free(s);
+		rc = -1;
+	}
 	file_use(FILE_DISK, NULL);
 	return rc;
 }
@@ -285,6 +292,7 @@ settings_free(struct settings **settings)
 		return;
 	arena = s->arena;
 	route_index_fini(s->index);
+	map_fini(&s->users);
 	client_index_fini(s->clients);
 	arena_free(&arena);
 }

@@ -4,6 +4,7 @@
 #ifndef TMAIL_DIRECTORY_SETTINGS_H
 #define TMAIL_DIRECTORY_SETTINGS_H
 
+#include "directory/settings_auth.h"
 #include "dns/dns.h"
 #include "net/addr.h"
 #include "util/conf.h"
@@ -44,6 +45,8 @@ struct listener_settings {
 	struct addr *address;
 	unsigned address_count;
 	enum tls_mode tls; /* none, optional (the default where a certificate is set), required, implicit */
+	enum auth_mode auth;
+	enum sender_match sender_match; /* of clients that have logged in */
 	enum client_certificate client_certificate;
 	struct network *proxy;     /* peers that begin with a header of the PROXY protocol */
 	unsigned proxy_count;
@@ -186,6 +189,8 @@ struct route_settings {
 	enum tls_mode tls;         /* none, optional (default), required, verify */
 	unsigned connections;      /* at most, to each next hop; default 20 */
 	enum recipient_check recipients; /* of a `domain` */
+	const char *secret_name;   /* `login`: how we log in there; NULL: we do not */
+	const struct secret_settings *secret;
 	const char *source_name;
 	const struct source_settings *source; /* NULL: the system chooses the address */
 };
@@ -268,6 +273,12 @@ struct settings {
 	uint32_t history;      /* how long it is kept; 0: not at all */
 	uint64_t history_size; /* and how many bytes of it */
 	struct delivery_settings delivery;
+	struct auth_settings auth;
+	struct user_settings *auth_user; /* those who may log in */
+	unsigned auth_user_count;
+	struct map users;      /* the same by login, for settings_user() */
+	struct secret_settings *secret;
+	unsigned secret_count;
 	struct dns_settings dns;
 	struct route_index *index; /* for settings_route() */
 	struct client_index *clients; /* for settings_client() */

@@ -157,8 +157,11 @@ client_may_send(const struct client_settings *c, const char *sender)
 const char *
 settings_group(const struct settings *s, const char *login, const struct addr *client)
 {
+	const struct user_settings *u = login != NULL ? settings_user(s, login) : NULL;
 	const struct client_settings *c = login == NULL && client != NULL ? settings_client(s, client) : NULL;
 
+	if (u != NULL)
+		return u->group;
 	return c != NULL ? c->group : NULL;
 }
 

@@ -23,6 +23,11 @@ extern const struct option_type type_socket_path; /* const char *, short enough 
 struct next_hop;
 bool next_hop_same(const struct next_hop *a, const struct next_hop *b);
 
+/* Blocks with files of their own: settings_auth_words.c. */
+extern const struct option auth_options[], user_options[], secret_options[];
+void verify_user(void *block, const struct option_context *c);
+void verify_secret(void *block, const struct option_context *c);
+
 /* All words of the configuration. */
 extern const struct option_block settings_vocabulary;
 

@@ -27,6 +27,9 @@ HEAD_FITS(source_settings);
 HEAD_FITS(destination_settings);
 HEAD_FITS(queue_settings);
 HEAD_FITS(delivery_settings);
+HEAD_FITS(auth_settings);
+HEAD_FITS(user_settings);
+HEAD_FITS(secret_settings);
 
 enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
 
@@ -41,6 +44,22 @@ static const struct option_word listener_tls[] = {
 	{ "optional", TLS_OPTIONAL, false, "STARTTLS is offered." },
 	{ "required", TLS_REQUIRED, false, "STARTTLS is offered, and nothing but it allowed before." },
 	{ "implicit", TLS_IMPLICIT, false, "TLS from the first byte on, as on port 465." },
+	{ 0 },
+};
+
+static const struct option_word listener_auth[] = {
+	{ "auto", AUTH_AUTO, false, "required on ports 587 and 465, none on others." },
+	{ "none", AUTH_NONE, false, "They cannot." },
+	{ "optional", AUTH_OPTIONAL, false, "They may." },
+	{ "required", AUTH_REQUIRED, false, "No mail is taken from a client that has not." },
+	{ 0 },
+};
+
+static const struct option_word sender_match_words[] = {
+	{ "none", SENDER_MATCH_NONE, false, "None." },
+	{ "envelope", SENDER_MATCH_ENVELOPE, false, "That of MAIL FROM, else 553 5.7.1." },
+	{ "header", SENDER_MATCH_HEADER, false, "Every address in the field From, else 550 5.7.1 at the end of the message." },
+	{ "both", SENDER_MATCH_BOTH, false, "Both." },
 	{ 0 },
 };
 
@@ -75,13 +94,19 @@ static const struct option listener_options[] = {
 		  "Without the address, as in :25, every address of this machine." },
 	{ .name = "tls", .type = &option_enum, .offset = offsetof(struct listener_settings, tls), .words = listener_tls,
 	  .fallback = "auto", .help = "Whether clients use TLS. All but none need a certificate in tls { }." },
+	{ .name = "auth", .type = &option_enum, .offset = offsetof(struct listener_settings, auth),
+	  .words = listener_auth, .fallback = "auto",
+	  .help = "Whether clients log in, under TLS only. Mail of those who did is taken for every recipient that a "
+		  "domain or a route leads to." },
+	{ .name = "sender_match", .type = &option_enum, .offset = offsetof(struct listener_settings, sender_match),
+	  .words = sender_match_words, .fallback = "both",
+	  .help = "Which senders of a client that has logged in have to belong to its login: see address in user. The "
+		  "null sender belongs to everybody." },
 	{ .name = "client_certificate", .type = &option_enum,
 	  .offset = offsetof(struct listener_settings, client_certificate), .words = client_certificates,
 	  .fallback = "none",
 	  .help = "Whether clients are asked for a certificate of their own. It is verified when its chain leads to "
 		  "an authority of tls { ca }; its name and fingerprint are in the log." },
-	{ .name = "auth", .flags = OPTION_LATER },
-	{ .name = "sender_match", .flags = OPTION_LATER },
 	{ .name = "proxy", .type = &type_network, .flags = OPTION_LIST | OPTION_EMPTY, LISTENER(proxy),
 	  .count_offset = offsetof(struct listener_settings, proxy_count), .fallback_help = "nobody",
 	  .example = "192.0.2.10, 192.0.2.11",
@@ -269,6 +294,12 @@ static const struct option_word recipient_words[] = {
 	  .fallback_help = "the system chooses the address", .example = "name", \
 	  .help = "The source { } whose addresses connections are made from." }
 
+#define LOGIN_OPTION \
+	{ .name = "login", .type = &option_string, ROUTE(secret_name), .fallback_help = "nobody", .example = "provider", \
+	  .help = "The secret to log in with at these next hops: by SCRAM-SHA-256 where they offer it, else PLAIN or LOGIN. " \
+		  "Passwords are told in clear under TLS alone, or on this machine; to be sure who hears them, use tls = verify. " \
+		  "While the log-in fails, mail waits." }
+
 #define NEXT_HOP_HELP \
 	"Host names or numeric addresses, with their port if it is not 25; mx:NAME, the mail exchangers of a domain; " \
 	"or unix:/path; with lmtp: before it, servers that speak LMTP. In the same quotes may follow backup, for one " \
@@ -287,7 +318,7 @@ static const struct option domain_options[] = {
 	  .fallback = "any",
 	  .help = "Which recipients exist." },
 	{ .name = "pipeline", .flags = OPTION_LATER },
-	{ .name = "login", .flags = OPTION_LATER },
+	LOGIN_OPTION,
 	{ 0 },
 };
 
@@ -317,7 +348,7 @@ static const struct option route_options[] = {
 	  .fallback_help = "the mail exchangers of each recipient's domain", .example = "\"192.0.2.25:25\"",
 	  .help = "Where this mail goes. " NEXT_HOP_HELP },
 	DELIVERY_OPTIONS,
-	{ .name = "login", .flags = OPTION_LATER },
+	LOGIN_OPTION,
 	{ 0 },
 };
 
@@ -548,18 +579,24 @@ static const struct option_block root_blocks[] = {
 	{ .name = "delivery", .options = delivery_options, ROOT(delivery),
 	  .help = "How long a next hop is waited for, each wait by itself. The defaults are those of RFC 5321, "
 		  "4.5.3.2." },
+	{ .name = "auth", .options = auth_options, ROOT(auth), .help = "How clients log in. Which ones may or must is said "
+		  "by auth in listener." },
+	{ .name = "user", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = user_options, ROOT(auth_user),
+	  .count_offset = offsetof(struct settings, auth_user_count), .size = sizeof(struct user_settings),
+	  .verify = verify_user, .title = "login", .help = "Somebody who may log in, for auth { source = directory }." },
+	{ .name = "secret", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = secret_options, ROOT(secret),
+	  .count_offset = offsetof(struct settings, secret_count), .size = sizeof(struct secret_settings),
+	  .verify = verify_secret, .title = "provider",
+	  .help = "How we log in at a next hop: a domain or route names it by login." },
 	{ .name = "dns", .options = settings_dns_options, ROOT(dns), .help = "How names are resolved." },
 	{ .name = "admin", .options = admin_options, ROOT(admin), .help = "The socket for administration." },
 	{ .name = "log", .options = log_options, ROOT(log), .help = "The log: one line a decision, key=value." },
 	{ .name = "pipeline", .flags = BLOCK_LATER },
 	{ .name = "filter", .flags = BLOCK_LATER },
-	{ .name = "auth", .flags = BLOCK_LATER },
 	{ .name = "policy", .flags = BLOCK_LATER },
-	{ .name = "secret", .flags = BLOCK_LATER },
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },
 	{ .name = "test", .flags = BLOCK_LATER },
-	{ .name = "user", .flags = BLOCK_LATER },
 	{ .name = "group", .flags = BLOCK_LATER },
 	{ .name = "quota", .flags = BLOCK_LATER },
 	{ .name = "node", .flags = BLOCK_LATER },

@@ -213,6 +213,21 @@ host_bytes(const struct addr *a, const void **p)
 }
 
 bool
+addr_is_loopback(const struct addr *a)
+{
+	switch (a->u.sa.sa_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(a->u.in.sin_addr.s_addr) >> 24 == 127;
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(&a->u.in6.sin6_addr);
+	default:
+		return false;
+	}
+}
+
+bool
 addr_same_host(const struct addr *a, const struct addr *b)
 {
 	const void *p, *q;

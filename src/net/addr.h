@@ -43,6 +43,9 @@ int addr_parse_literal(const char *text, uint16_t port, struct addr *out);
 /* Turns ::ffff:a.b.c.d into a.b.c.d, once after accept. */
 void addr_unmap(struct addr *a);
 
+/* On this machine: 127.0.0.0/8, ::1, a unix socket. */
+bool addr_is_loopback(const struct addr *a);
+
 /* Equal host part, ports aside. */
 bool addr_same_host(const struct addr *a, const struct addr *b);
 uint64_t addr_host_hash(const struct addr *a);

@@ -3,6 +3,7 @@ libtmail_la_SOURCES += \
 	src/net/addr.c src/net/addr.h \
 	src/net/connect.c \
 	src/net/context.c src/net/context.h \
+	src/net/digest.c src/net/digest.h \
 	src/net/io.c src/net/io.h \
 	src/net/keyring.c src/net/keyring.h \
 	src/net/listener.c src/net/listener.h \

@@ -128,8 +128,13 @@ timer_set(struct timer *t, uint64_t when)
 void
 timer_clear(struct timer *t)
 {
-	if (t->slot == 0)
+	if (t->slot == 0) {
 		t->when = 0;
-	else
+	} else if (loop_current() == NULL) {
+		/* The loops have ended: what they leave is taken apart by the thread that joined theirs. */
+		list_remove(&t->link);
+		t->when = t->slot = 0;
+	} else {
 		wheel_clear(here(), t);
+	}
 }

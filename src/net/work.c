@@ -14,29 +14,63 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct work_job *first, **last;
+	struct work_job *slow, **last_slow; /* while the others are done */
+	unsigned slow_waiting, slow_running;
 	pthread_t *thread;
 	unsigned count;
 	bool stopping;
-} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .last = &pool.first };
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .last = &pool.first,
+	.last_slow = &pool.slow };
+
+/* The next job, or NULL. Locked. */
+static struct work_job *
+take(bool *slow)
+{
+	struct work_job *job = pool.first;
+
+	*slow = false;
+	if (job != NULL) {
+		if ((pool.first = job->next) == NULL)
+			pool.last = &pool.first;
+		return job;
+	}
+	job = pool.slow;
+	if (job == NULL || pool.slow_running >= (pool.count + 1) / 2)
+		return NULL;
+	if ((pool.slow = job->next) == NULL)
+		pool.last_slow = &pool.slow;
+	pool.slow_waiting--;
+	pool.slow_running++;
+	*slow = true;
+	return job;
+}
 
 static void *
 worker(void *arg)
 {
 	struct work_job *job;
+	bool slow;
 
 	(void)arg;
+	pthread_mutex_lock(&pool.lock);
 	for (;;) {
-		pthread_mutex_lock(&pool.lock);
-		while (pool.first == NULL && !pool.stopping)
+		job = take(&slow);
+		if (job == NULL && pool.stopping && pool.slow == NULL)
+			break;
+		if (job == NULL) {
 			pthread_cond_wait(&pool.more, &pool.lock);
-		job = pool.first;
-		if (job != NULL && (pool.first = job->next) == NULL)
-			pool.last = &pool.first;
+			continue;
+		}
 		pthread_mutex_unlock(&pool.lock);
-		if (job == NULL)
-			return NULL;
 		job->fn(job);
+		pthread_mutex_lock(&pool.lock);
+		if (!slow)
+			continue;
+		pool.slow_running--;
+		pthread_cond_broadcast(&pool.more);
 	}
+	pthread_mutex_unlock(&pool.lock);
+	return NULL;
 }
 
 int
@@ -108,15 +142,50 @@ call_run(struct work_job *job)
 	loop_post(c->loop, &c->post);
 }
 
-void
-work_run(void (*fn)(void *arg), void *arg)
+static void
+post_slow(struct work_job *job)
+{
+	job->next = NULL;
+	pthread_mutex_lock(&pool.lock);
+	*pool.last_slow = job;
+	pool.last_slow = &job->next;
+	pool.slow_waiting++;
+	pthread_cond_signal(&pool.more);
+	pthread_mutex_unlock(&pool.lock);
+}
+
+static void
+run(void (*fn)(void *arg), void *arg, void (*post)(struct work_job *job))
 {
 	struct call c = { .job = { .fn = call_run }, .post = { .fn = on_done }, .fn = fn, .arg = arg };
 
 	c.loop = loop_current();
 	c.task = task_self();
 	check(c.task != NULL);
-	work_post(&c.job);
+	post(&c.job);
 	while (!c.done)
 		task_wait_always();
+}
+
+void
+work_run(void (*fn)(void *arg), void *arg)
+{
+	run(fn, arg, work_post);
+}
+
+void
+work_run_slow(void (*fn)(void *arg), void *arg)
+{
+	run(fn, arg, post_slow);
+}
+
+unsigned
+work_slow_waiting(void)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&pool.lock);
+	n = pool.slow_waiting;
+	pthread_mutex_unlock(&pool.lock);
+	return n;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "util/buf.h"
 #include "util/check.h"
 #include "util/str.h"
 #include "directory/settings.h"
@@ -68,12 +69,15 @@ void
 ehlo_act(struct session *s, struct call *call)
 {
 	const struct settings *settings = session_settings(s);
+	struct buf auth = { 0 };
 	char limits[64];
 
 	greeted(s, call, true);
+	auth_add_offer(s, &auth);
 	session_reply(s, 250, NULL,
-	    "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nCHUNKING\nBINARYMIME\nSMTPUTF8\nDSN\nENHANCEDSTATUSCODES%s%s%s\nHELP",
+	    "%s\nPIPELINING\nSIZE %llu\n8BITMIME\nCHUNKING\nBINARYMIME\nSMTPUTF8\nDSN\nENHANCEDSTATUSCODES%s%s%s%s\nHELP",
 	    settings->hostname, (unsigned long long)settings->limits.message_size,
 	    limits_keyword(&settings->limits, limits, sizeof limits),
-	    session_offers_tls(s) ? "\nSTARTTLS" : "", xclient_offered(s));
+	    session_offers_tls(s) ? "\nSTARTTLS" : "", xclient_offered(s), buf_str(&auth));
+	buf_fini(&auth);
 }

@@ -5,6 +5,7 @@
 #include "directory/settings.h"
 #include "spool/spool.h"
 #include "smtp/defence.h"
+#include "smtp/sender_match.h"
 #include "smtp/server_private.h"
 #include "smtp/verbs.h"
 
@@ -22,7 +23,8 @@ refused(struct session *s, int code, const char *enhanced, const char *text)
 int
 mail_parse(struct session *s, struct call *call)
 {
-	static const unsigned offers = OFFER_SIZE | OFFER_8BITMIME | OFFER_BINARYMIME | OFFER_DSN | OFFER_SMTPUTF8;
+	const unsigned offers = OFFER_SIZE | OFFER_8BITMIME | OFFER_BINARYMIME | OFFER_DSN | OFFER_SMTPUTF8 |
+	    (auth_is_to_be_had(s) ? OFFER_AUTH : 0);
 	struct params_error error;
 	const char *path, *why;
 	size_t n;
@@ -52,9 +54,11 @@ may_send(struct session *s, const struct address *sender)
 	char text[ADDRESS_MAX + 1];
 
 	snprintf(text, sizeof text, "%.*s", (int)sender->len, sender->text);
-	if (client == NULL || s->login != NULL || client_may_send(client, text))
-		return 0;
-	return refused(s, 553, "5.7.1", "that sender is not yours to use");
+	if (client != NULL && s->login == NULL && !client_may_send(client, text))
+		return refused(s, 553, "5.7.1", "that sender is not yours to use");
+	if (!sender_match_envelope(s, text))
+		return refused(s, 553, "5.7.1", "that sender does not belong to your login");
+	return 0;
 }
 
 static int

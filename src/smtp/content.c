@@ -14,6 +14,7 @@
 #include "spool/message.h"
 #include "spool/spool.h"
 #include "smtp/identity.h"
+#include "smtp/sender_match.h"
 #include "smtp/session.h"
 #include "smtp/session_history.h"
 
@@ -194,6 +195,28 @@ judge(struct content *c)
 		refuse(c, COUNTER_MESSAGES_REFUSED_SIZE, 552, "5.3.4", "the message is larger than allowed here");
 }
 
+/* KEPT octets of the message are at P. Some of its body are kept with the header, which knows its end. */
+static void
+keep_header(struct content *c, const char *p, size_t kept)
+{
+	if (c->header_whole || c->no.code != 0)
+		return;
+	buf_add(&c->header, p, kept);
+	c->header_whole = c->stream.header_ended;
+}
+
+static void
+judge_sender(struct content *c)
+{
+	const char *why;
+
+	if (!c->look || c->no.code != 0)
+		return;
+	why = sender_match_header(c->s, c->header.data, c->header.len);
+	if (why != NULL)
+		refuse(c, COUNTER_SENDERS_REFUSED, 550, "5.7.1", why);
+}
+
 /* N octets came to lie at P, as room_for_bytes() said. Returns how many belong to this message. */
 static size_t
 take(struct content *c, char *p, size_t n)
@@ -201,6 +224,8 @@ take(struct content *c, char *p, size_t n)
 	size_t used, kept = datastream_feed(&c->stream, p, n, &used);
 
 	c->octets += used;
+	if (c->look)
+		keep_header(c, p, kept);
 	c->left -= used;
 	if (c->sink == CONTENT_MEMORY)
 		message_filled(c->m, kept);
@@ -333,6 +358,7 @@ finish(struct content *c)
 {
 	struct err err;
 
+	judge_sender(c);
 	if (c->sink == CONTENT_MEMORY)
 		add_received(c);
 	else if (c->sink == CONTENT_BLOB && spool_blob_end(session_spool(c->s), c->m, &err) < 0)
@@ -347,6 +373,7 @@ begin(struct content *c, struct session *s)
 	const struct datastream_limits stream = { CONTENT_LINE_MAX, limits->header_size, limits->hops };
 
 	*c = (struct content){ .s = s, .m = s->tx.m, .sink = CONTENT_MEMORY, .left = UINT64_MAX };
+	c->look = sender_match_wants_header(s);
 	c->started = loop_now(loop_current());
 	datastream_init(&c->stream, &stream);
 }
@@ -385,6 +412,7 @@ content_receive(struct content *c, struct session *s)
 	else
 		drop_blob(c);
 	free(c->piece);
+	buf_fini(&c->header);
 	return result;
 }
 
@@ -443,5 +471,6 @@ content_free(struct content **content, const char *why)
 	if (!c->stream.ended)
 		drop_blob(c);
 	free(c->piece);
+	buf_fini(&c->header);
 	free(c);
 }

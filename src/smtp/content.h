@@ -5,6 +5,7 @@
 #define TMAIL_SMTP_CONTENT_H
 
 #include "mail/datastream.h"
+#include "util/buf.h"
 #include "smtp/transaction.h"
 
 #include <stdbool.h>
@@ -36,6 +37,9 @@ struct content {
 	size_t piece_len;        /* decoded bytes in it, not yet in the blob */
 	uint64_t started;        /* loop_now() units */
 	uint64_t octets;         /* received so far */
+	bool look;               /* the header is kept aside, too, and looked at in the end */
+	bool header_whole;
+	struct buf header;
 	uint64_t left;           /* octets that may be taken: the rest of a chunk; without end behind DATA */
 	struct refusal no;       /* the first reason to refuse it */
 };

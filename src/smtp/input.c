@@ -108,7 +108,7 @@ skip(struct input *in)
 enum input_line
 input_line(struct input *in, const char **line, size_t *n)
 {
-	size_t waiting = input_waiting(in);
+	size_t waiting = input_waiting(in), most = in->line_max != 0 ? in->line_max : INPUT_LINE_MAX;
 	const char *start, *lf;
 
 	if (waiting == 0)
@@ -116,8 +116,8 @@ input_line(struct input *in, const char **line, size_t *n)
 	if (in->skipped > 0)
 		return skip(in);
 	start = in->data + in->pos;
-	lf = memchr(start, '\n', waiting < INPUT_LINE_MAX ? waiting : INPUT_LINE_MAX);
-	if (lf == NULL && waiting < INPUT_LINE_MAX)
+	lf = memchr(start, '\n', waiting < most ? waiting : most);
+	if (lf == NULL && waiting < most)
 		return INPUT_MORE;
 	if (lf == NULL)
 		return skip(in);

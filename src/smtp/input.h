@@ -23,13 +23,14 @@ struct input {
 	char *data;     /* bytes [pos, len) are waiting */
 	size_t pos, len;
 	size_t cap;     /* of a borrowed buffer; 0: data is our own allocation, or NULL */
+	size_t line_max; /* longest line with its CRLF; 0: INPUT_LINE_MAX. A borrowed buffer holds more */
 	size_t skipped; /* octets of an overlong line thrown away so far; 0: no such line */
 };
 
 /* Releases what is ours. */
 void input_fini(struct input *in);
 
-/* Lays the waiting bytes into BUFFER (CAP bytes, more than INPUT_LINE_MAX), so that more can be received behind
+/* Lays the waiting bytes into BUFFER (CAP bytes, more than a line may have), so that more can be received behind
  * them. The bytes must fit, which they do after input_line() said INPUT_MORE; see input_fits(). */
 void input_borrow(struct input *in, char *buffer, size_t cap);
 bool input_fits(const struct input *in, size_t cap);
@@ -53,7 +54,7 @@ input_waiting(const struct input *in)
 enum input_line {
 	INPUT_MORE = 0, /* no whole line is there */
 	INPUT_LINE,     /* *LINE, without its CRLF, valid until the input changes */
-	INPUT_TOO_LONG, /* a line over INPUT_LINE_MAX has ended; none of it is kept */
+	INPUT_TOO_LONG, /* a line that is too long has ended; none of it is kept */
 	INPUT_BARE_LF,  /* a line ends with LF alone: nothing behind it can be trusted to be a command */
 	INPUT_FLOOD,    /* a line went on beyond INPUT_SKIP_MAX */
 };

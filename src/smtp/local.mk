@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 libtmail_la_SOURCES += \
+	src/smtp/auth.c src/smtp/auth.h \
 	src/smtp/arrival.c src/smtp/arrival.h \
 	src/smtp/clients.c src/smtp/clients.h \
+	src/smtp/cmd_auth.c \
 	src/smtp/cmd_bdat.c \
 	src/smtp/cmd_data.c \
 	src/smtp/cmd_helo.c \
@@ -11,9 +13,12 @@ libtmail_la_SOURCES += \
 	src/smtp/cmd_starttls.c \
 	src/smtp/cmd_xclient.c \
 	src/smtp/content.c src/smtp/content.h \
+	src/smtp/dovecot.c src/smtp/dovecot.h \
+	src/smtp/lockout.c src/smtp/lockout.h \
 	src/smtp/defence.c src/smtp/defence.h \
 	src/smtp/identity.c src/smtp/identity.h \
 	src/smtp/input.c src/smtp/input.h \
+	src/smtp/sender_match.c src/smtp/sender_match.h \
 	src/smtp/server.c src/smtp/server.h \
 	src/smtp/server_private.h \
 	src/smtp/session.c src/smtp/session.h \

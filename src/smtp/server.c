@@ -9,7 +9,9 @@
 #include "net/listener.h"
 #include "mail/reply.h"
 #include "directory/settings.h"
+#include "smtp/auth.h"
 #include "smtp/clients.h"
+#include "smtp/lockout.h"
 #include "smtp/server_private.h"
 #include "smtp/session.h"
 
@@ -66,6 +68,7 @@ smtp_server_new(const struct smtp_server_config *config)
 	server->config = *config;
 	server->clients = clients_new();
 	server->descriptors = descriptors_for_clients();
+	server->lockout = lockout_new();
 	for (i = 0; i < config->loop_count; i++) {
 		check(loop_index(config->loops[i]) == i);
 		server->home[i].server = server;
@@ -101,8 +104,10 @@ smtp_server_free(struct smtp_server **server)
 		list_each_safe(link, &srv->home[i].sessions)
 			session_drop(list_entry(link, struct session, link));
 		pool_free(&srv->home[i]);
+		auth_home_free(&srv->home[i].auth);
 	}
 	clients_free(&srv->clients);
+	lockout_free(&srv->lockout);
 	free(srv);
 	*server = NULL;
 }
@@ -303,6 +308,12 @@ smtp_server_abort(struct smtp_server *server)
 		return;
 	for (i = 0; i < server->config.loop_count; i++)
 		loop_post(server->home[i].loop, &server->home[i].abort);
+}
+
+struct lockout *
+smtp_server_lockout(struct smtp_server *server)
+{
+	return server->lockout;
 }
 
 unsigned

@@ -4,11 +4,13 @@
 #define TMAIL_SMTP_SERVER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct addr;
 struct listener_owner;
 struct listener_settings;
+struct lockout;
 struct loop;
 struct settings;
 struct smtp_server;
@@ -58,6 +60,9 @@ void smtp_server_abort(struct smtp_server *server);
 
 /* Any thread: sessions there are now. */
 unsigned smtp_server_sessions(const struct smtp_server *server);
+
+/* Failed log-ins, for `tmail lockout` and for what else counts them. */
+struct lockout *smtp_server_lockout(struct smtp_server *server);
 
 /* For `tmail status`. Any thread; values may be a little old. */
 struct smtp_server_stats {

@@ -10,7 +10,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct auth_home;
 struct clients;
+struct lockout;
 struct scratch;
 
 /* The server's part on one loop: touched by its thread only, but for the posts. */
@@ -20,12 +22,14 @@ struct server_loop {
 	struct list sessions;
 	struct scratch *pool; /* buffers nobody uses */
 	unsigned pooled;
+	struct auth_home *auth; /* NULL until somebody logs in */
 	struct post drain, abort;
 };
 
 struct smtp_server {
 	struct smtp_server_config config;
 	struct clients *clients;
+	struct lockout *lockout;
 	int descriptors;      /* a client's descriptor is below this */
 	atomic_uint sessions;
 	atomic_bool draining, aborting;

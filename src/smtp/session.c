@@ -112,6 +112,7 @@ session_free(struct session *s)
 	smtp_listener_free(&s->listener);
 	input_fini(&s->in);
 	free(s->helo);
+	auth_exchange_free(&s->auth);
 	free(s->certificate);
 	free(s->login);
 	free(s);
@@ -160,6 +161,7 @@ finish(struct session *s)
 		return;
 	}
 	mail_transaction_end(&s->tx);
+	auth_exchange_free(&s->auth);
 	input_fini(&s->in);
 	s->state = SESSION_LINGER;
 	s->deadline = loop_now(s->home->loop) + SESSION_LINGER_MS;
@@ -328,13 +330,18 @@ next_command(struct session *s)
 	case INPUT_MORE:
 		return false;
 	case INPUT_LINE:
-		if (!s->esmtp && input_waiting(&s->in) > 0 && arrival_too_early(s, "EHLO"))
+		if (s->auth != NULL)
+			auth_answer(s, line, n);
+		else if (!s->esmtp && input_waiting(&s->in) > 0 && arrival_too_early(s, "EHLO"))
 			session_close(s, 554, "5.5.1", "you spoke before your turn");
 		else
 			verbs_run(s, line, n);
 		break;
 	case INPUT_TOO_LONG:
-		session_reply(s, 500, "5.5.2", "line too long");
+		if (s->auth != NULL)
+			auth_line_too_long(s);
+		else
+			session_reply(s, 500, "5.5.2", "line too long");
 		break;
 	case INPUT_BARE_LF:
 		session_close(s, 500, "5.5.2", "lines end with CR LF, not with LF alone");

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct auth_exchange;
 struct call;
 struct client_settings;
 struct identity;
@@ -75,6 +76,7 @@ struct session {
 	struct tls_peer *certificate; /* what the client showed, verified or not; NULL: none */
 	struct identity *id;      /* what others said about the client; NULL: nothing */
 	char *helo;               /* what the client called itself; NULL: not greeted yet */
+	struct auth_exchange *auth; /* AUTH is under way: the next line answers a challenge */
 	char *login;              /* who authenticated; NULL: nobody did. Kept over RSET and EHLO (RFC 4954 4) */
 	uint64_t deadline;        /* of the command that is awaited, partial or not; loop_now() units */
 	struct addr peer;         /* the client: of the connection, or as a proxy or XCLIENT says */

@@ -13,19 +13,22 @@ enum { LINE_SHORT = 512 };
 const struct verb verbs[] = {
 	{ "EHLO", VERB_PLAIN | VERB_ARGS, STAGE_HELO, helo_parse, ehlo_act, "EHLO name" },
 	{ "HELO", VERB_PLAIN | VERB_ARGS, STAGE_HELO, helo_parse, helo_act, "HELO name" },
-	{ "MAIL", VERB_AFTER_HELO | VERB_NOT_IN_MAIL | VERB_LONG | VERB_LOGGED, STAGE_MAIL, mail_parse, mail_act,
+	{ "MAIL", VERB_AFTER_HELO | VERB_NOT_IN_MAIL | VERB_AUTH | VERB_LONG | VERB_LOGGED, STAGE_MAIL, mail_parse, mail_act,
 	    "MAIL FROM:<sender> [SIZE=octets] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=xtext]" },
-	{ "RCPT", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_LONG | VERB_LOGGED, STAGE_RCPT, rcpt_parse, rcpt_act,
+	{ "RCPT", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_AUTH | VERB_LONG | VERB_LOGGED, STAGE_RCPT, rcpt_parse, rcpt_act,
 	    "RCPT TO:<recipient> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;xtext]" },
-	{ "DATA", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_NO_ARGS | VERB_LOGGED, STAGE_DATA, NULL, data_act, "DATA" },
-	{ "BDAT", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_OCTETS | VERB_LOGGED, STAGE_DATA, NULL, bdat_act,
+	{ "DATA", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_AUTH | VERB_NO_ARGS | VERB_LOGGED, STAGE_DATA, NULL, data_act,
+	    "DATA" },
+	{ "BDAT", VERB_AFTER_HELO | VERB_IN_MAIL | VERB_AUTH | VERB_OCTETS | VERB_LOGGED, STAGE_DATA, NULL, bdat_act,
 	    "BDAT octets [LAST]" },
 	{ "RSET", VERB_NO_ARGS, STAGE_NONE, NULL, rset_act, "RSET" },
 	{ "NOOP", VERB_PLAIN, STAGE_NONE, NULL, noop_act, "NOOP [anything]" },
-	{ "VRFY", VERB_ARGS, STAGE_NONE, NULL, vrfy_act, "VRFY address" },
+	{ "VRFY", VERB_ARGS | VERB_AUTH, STAGE_NONE, NULL, vrfy_act, "VRFY address" },
 	{ "HELP", 0, STAGE_NONE, NULL, help_act, "HELP [verb]" },
 	{ "QUIT", VERB_PLAIN | VERB_NO_ARGS, STAGE_NONE, NULL, quit_act, "QUIT" },
 	{ "STARTTLS", VERB_PLAIN | VERB_NO_ARGS, STAGE_NONE, NULL, starttls_act, "STARTTLS" },
+	{ "AUTH", VERB_NOT_IN_MAIL | VERB_ARGS | VERB_LINE_OF_AUTH, STAGE_NONE, NULL, auth_act,
+	    "AUTH mechanism [initial-response]" },
 	{ "XCLIENT", VERB_NOT_IN_MAIL | VERB_ARGS | VERB_LONG | VERB_LOGGED, STAGE_NONE, NULL, xclient_act,
 	    "XCLIENT attribute=value..." },
 	{ "XFORWARD", VERB_NOT_IN_MAIL | VERB_ARGS | VERB_LONG | VERB_LOGGED, STAGE_NONE, NULL, xforward_act,
@@ -33,7 +36,6 @@ const struct verb verbs[] = {
 	{ "EXPN", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "TURN", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "ETRN", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
-	{ "AUTH", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "SEND", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "SOML", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
 	{ "SAML", 0, STAGE_NONE, NULL, unimplemented_act, NULL },
@@ -61,6 +63,8 @@ verb_out_of_order(const struct session *s, const struct verb *v)
 		return (struct refusal){ 530, "5.7.0", "must issue a STARTTLS command first" };
 	if ((v->flags & VERB_AFTER_HELO) && s->helo == NULL)
 		return (struct refusal){ 503, "5.5.1", "say EHLO or HELO first" };
+	if ((v->flags & VERB_AUTH) && s->listener->settings->auth == AUTH_REQUIRED && s->login == NULL)
+		return (struct refusal){ 530, "5.7.0", "authentication required" };
 	if ((v->flags & VERB_IN_MAIL) && s->tx.m == NULL)
 		return (struct refusal){ 503, "5.5.1", "need MAIL first" };
 	if ((v->flags & VERB_NOT_IN_MAIL) && s->tx.m != NULL)
@@ -83,13 +87,21 @@ in_order(struct session *s, const struct verb *v)
 	return -1;
 }
 
+static size_t
+line_limit(const struct verb *v)
+{
+	if (v->flags & VERB_LINE_OF_AUTH)
+		return SIZE_MAX; /* the session's input has a limit of its own */
+	return v->flags & VERB_LONG ? INPUT_LINE_MAX : LINE_SHORT;
+}
+
 /* What holds for the line whatever the verb makes of it. */
 static int
 well_formed(struct session *s, const struct call *call, size_t n)
 {
 	const struct verb *v = call->verb;
 
-	if (n + 2 > LINE_SHORT && !(v->flags & VERB_LONG)) {
+	if (n + 2 > line_limit(v)) {
 		session_reply(s, 500, "5.5.2", "line too long");
 		return -1;
 	}

@@ -34,6 +34,8 @@ enum verb_flag {
 	VERB_LONG = 1 << 6,       /* RFC 5321 4.5.3.1.4: 512 octets, more where extensions add parameters */
 	VERB_LOGGED = 1 << 7,     /* a refusal is a decision about mail: logged */
 	VERB_OCTETS = 1 << 9,     /* octets follow the line, which have to be read before it is refused: checked by act */
+	VERB_AUTH = 1 << 10,      /* RFC 4954 6: 530 before AUTH where the listener requires it */
+	VERB_LINE_OF_AUTH = 1 << 11, /* RFC 4954 4: long enough for an initial response */
 	VERB_NOT_SMTP = 1 << 8,   /* of another protocol: a browser or proxy was talked into sending it */
 };
 
@@ -87,6 +89,14 @@ void help_act(struct session *s, struct call *call);
 void quit_act(struct session *s, struct call *call);
 void unimplemented_act(struct session *s, struct call *call);
 void not_smtp_act(struct session *s, struct call *call);
+
+/* cmd_auth.c */
+bool auth_is_to_be_had(const struct session *s);
+void auth_add_offer(struct session *s, struct buf *out); /* "\nAUTH PLAIN ...", or nothing where it is not to be had */
+void auth_act(struct session *s, struct call *call);
+void auth_answer(struct session *s, const char *line, size_t n);
+void auth_line_too_long(struct session *s);
+void auth_exchange_free(struct auth_exchange **exchange);
 
 /* cmd_starttls.c */
 void starttls_act(struct session *s, struct call *call);

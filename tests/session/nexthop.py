@@ -81,6 +81,7 @@ class NextHop:
         self.quick_ack = quick_ack
         self.nagle = nagle  # True: as servers do that never heard of TCP_NODELAY
         self.lmtp = lmtp
+        self.verbs = {}  # more of them: name to function(session, argument)
         self.answers = {}
         self.recipients = {}
         self.ends = {}
@@ -309,7 +310,9 @@ class HopSession:
             self.hop.note_command(line)
             verb, _, rest = line.partition(" ")
             handler = getattr(self, "do_" + verb.lower(), None)
-            if handler is None:
+            if verb.upper() in self.hop.verbs:
+                self.hop.verbs[verb.upper()](self, rest)
+            elif handler is None:
                 self.say(None, "500 5.5.1 what?")
             elif handler(rest) is False:
                 return

@@ -137,6 +137,23 @@ class Hosts(harness.SessionTest):
         hop.wait_messages(1)
         gateway.wait_log(event="delivered", hop="xn--bro-hoa.example[127.0.0.1]:%d" % hop.port)
 
+    def test_reload_asks_the_new_servers_and_questions_under_way_end(self):
+        old, new, hop = self.zone(), self.zone(), self.next_hop()
+        old.default = SILENT
+        new.add("mail.example.net", "A", "127.0.0.1")
+        gateway = self.relay(old, hop)
+        gateway.send()
+        old.wait_asked("mail.example.net", "A")
+        gateway.write_config(gateway.config.replace(old.text, new.text))
+        gateway.cli("reload")
+        gateway.send()
+        hop.wait_messages(2, timeout=40)
+        gateway.cli("reload")  # nothing is other than it was: nothing is forgotten
+        asked = len(new.asked())
+        gateway.send()
+        hop.wait_messages(3)
+        self.assertEqual(len(new.asked()), asked)
+
     def test_all_addresses_are_tried(self):
         zone, hop = self.zone(), self.next_hop()
         zone.add("mail.example.net", "A", "127.0.0.2", "127.0.0.3", "127.0.0.1")

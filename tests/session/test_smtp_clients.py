@@ -235,7 +235,7 @@ class Xclient(Middlemen):
         with gateway.client() as c:
             c.hello()
             c.command("XCLIENT ADDR=203.0.113.9 LOGIN=alice", 550)
-        gateway = self.trusted("xclient_login = yes")
+        gateway = self.trusted("xclient_login = yes  sender_match = none")
         with gateway.client() as c:
             self.assertIn("XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT", c.hello().lines)
             c.command("XCLIENT ADDR=203.0.113.9 LOGIN=alice", 220)

@@ -48,7 +48,9 @@ class Supervisor(harness.SessionTest):
         gateway.preload = faults.LIBRARY
         gateway.env["FAULTFS_POISON"] = "X-Poison: this one kills"
         gateway.start()
-        gateway.send(recipients="poison@example.net", data=b"X-Poison: this one kills\r\n\r\nx\r\n")
+        with gateway.client() as c:  # no QUIT: the worker may be gone before it could answer
+            c.hello()
+            c.message("sender@example.com", "poison@example.net", b"X-Poison: this one kills\r\n\r\nx\r\n")
         harness.wait_until(lambda: self.held(gateway), timeout=60, what="the poisoned message to be held")
         gateway.send(data=b"Subject: healthy\r\n\r\nx\r\n")
         self.assertEqual(hop.wait_messages(1)[0].header("Subject"), "healthy")

@@ -119,6 +119,17 @@ class Renewal(harness.SessionTest):
         write(ca, read(stranger.root))
         hop.wait_messages(1)
 
+    def test_files_that_a_reload_brings_are_watched(self):
+        gateway = self.gateway(next_hop=self.next_hop())
+        with gateway.client() as c:
+            self.assertNotIn("STARTTLS", c.hello().lines)
+        pem = self.authority.pem("mx.example", self.where + "/mx.pem")
+        gateway.write_config(gateway.config + 'tls { certificate = "%s" }\n' % pem)
+        gateway.cli("reload")
+        self.assertEqual(self.serial(gateway), 1)
+        self.authority.pem("mx.example", pem)
+        self.wait_serial(gateway, 2)
+
     def test_a_new_worker_begins_with_the_newest(self):
         pem = self.authority.pem("mx.example", self.where + "/mx.pem")
         gateway = self.secure(pem)

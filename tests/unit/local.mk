@@ -111,6 +111,9 @@ unit_tests += tests/unit/test_spool_threads
 tests_unit_test_spool_threads_SOURCES = tests/unit/test_spool_threads.c tests/unit/spool_rig.c tests/unit/spool_rig.h $(scratch) $(simdisk)
 tests_unit_test_spool_threads_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_sasl
+tests_unit_test_sasl_SOURCES = tests/unit/test_sasl.c
+tests_unit_test_sasl_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_scratch
 tests_unit_test_scratch_SOURCES = tests/unit/test_scratch.c $(scratch)
 tests_unit_test_scratch_LDADD = $(unit_libs)
@@ -118,6 +121,9 @@ unit_tests += tests/unit/test_proxyproto
 tests_unit_test_proxyproto_SOURCES = tests/unit/test_proxyproto.c
 tests_unit_test_proxyproto_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_mailbox
+tests_unit_test_mailbox_SOURCES = tests/unit/test_mailbox.c
+tests_unit_test_mailbox_LDADD = $(unit_libs)
 unit_tests += tests/unit/test_history
 tests_unit_test_history_SOURCES = tests/unit/test_history.c $(scratch)
 tests_unit_test_history_LDADD = $(unit_libs)

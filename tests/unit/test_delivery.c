@@ -2,6 +2,7 @@
 /* Delivery's decisions without a network: when to retry, which hop, how many connections, what replies mean. */
 #include "delivery/errand.h"
 #include "delivery/hop.h"
+#include "delivery/own.h"
 #include "delivery/schedule.h"
 #include "delivery/transaction.h"
 #include "directory/settings.h"
@@ -10,6 +11,9 @@
 #include "util/buf.h"
 #include "util/check.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -584,6 +588,54 @@ test_reasons_are_kept_for_each_recipient(void **state)
 	tx_teardown(&f);
 }
 
+/* ---- ourselves ---- */
+
+static bool
+is_own(const char *listener, const char *text)
+{
+	struct addr at, a;
+	struct listener_settings l = { .address = &at, .address_count = 1 };
+	const struct settings s = { .hostname = "mx.example.net", .listener = &l, .listener_count = 1 };
+	struct err err;
+
+	assert_int_equal(addr_parse(listener, 0, &at, &err), 0);
+	assert_int_equal(addr_parse(text, 0, &a, &err), 0);
+	return own_address(&s, &a);
+}
+
+static void
+test_we_know_ourselves_by_name_address_and_port(void **state)
+{
+	const struct settings s = { .hostname = "mx.example.net" };
+	struct ifaddrs *list, *i;
+
+	(void)state;
+	assert_true(own_name(&s, "MX.Example.net"));
+	assert_false(own_name(&s, "mx2.example.net"));
+	assert_true(is_own("127.0.0.1:25", "127.0.0.1:25"));
+	assert_false(is_own("127.0.0.1:25", "127.0.0.1:26"));
+	assert_false(is_own("127.0.0.1:25", "127.0.0.2:25"));
+	assert_true(is_own("0.0.0.0:25", "127.0.0.2:25"));
+	assert_true(is_own(":25", "127.0.0.2:25"));
+	assert_true(is_own(":25", "[::1]:25"));
+	assert_false(is_own("0.0.0.0:25", "[::1]:25"));
+	assert_false(is_own(":25", "192.0.2.1:25"));
+	assert_false(is_own(":25", "[2001:db8::1]:25"));
+	assert_true(is_own("192.0.2.1:25", "0.0.0.0:25"));
+	assert_int_equal(getifaddrs(&list), 0);
+	for (i = list; i != NULL; i = i->ifa_next) {
+		char text[ADDR_TEXT], ip[INET_ADDRSTRLEN];
+
+		if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET || !(i->ifa_flags & IFF_UP))
+			continue;
+		inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, ip, sizeof(ip));
+		snprintf(text, sizeof(text), "%s:25", ip);
+		if (!is_own(":25", text))
+			fail_msg("%s", text);
+	}
+	freeifaddrs(list);
+}
+
 int
 main(void)
 {
@@ -607,6 +659,7 @@ main(void)
 		cmocka_unit_test(test_many_recipients_go_in_several_transactions),
 		cmocka_unit_test(test_an_undone_transaction_leaves_no_trace),
 		cmocka_unit_test(test_reasons_are_kept_for_each_recipient),
+		cmocka_unit_test(test_we_know_ourselves_by_name_address_and_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
