@@ -9,6 +9,7 @@ dist_man_MANS += man/tmail.conf.5 man/tmaild.8
 dist_doc_DATA = conf/tmail.conf.sample
 EXTRA_DIST += \
 	conf/front-of-my-mail-server.conf \
+	conf/isp-smarthost.conf \
 	conf/outbound-relay.conf \
 	conf/two-mail-servers.conf
 

@@ -190,7 +190,7 @@ const struct cli_command cmd_queue_why = {
 	.request = "queue.why",
 	.summary = "say why a message is still in the queue",
 	.help = "For each entry of the message: what it waits for, the state of its next hops, and what was last said about "
-	    "each recipient. In JSON the field why is one of held, active, no-route, hops-dead, retry-wait, at-limit, "
+	    "each recipient. In JSON the field why is one of held, active, no-route, suspended, hops-dead, retry-wait, at-limit, "
 	    "waiting-turn.",
 	.run = run_why,
 };

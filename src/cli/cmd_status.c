@@ -100,6 +100,30 @@ print_loops(const json_t *o, int64_t uptime)
 	}
 }
 
+/* What somebody has stopped must not be forgotten. */
+static void
+print_suspended(const json_t *array)
+{
+	const json_t *one;
+	struct buf b = { 0 };
+	size_t i;
+
+	if (json_array_size(array) > 0)
+		putchar('\n');
+	json_array_foreach(array, i, one) {
+		b.len = 0;
+		render_text(&b, field_text(one, "name"));
+		buf_adds(&b, " since ");
+		render_time(&b, field_number(one, "since"));
+		if (field_text(one, "reason") != NULL) {
+			buf_adds(&b, ": ");
+			render_text(&b, field_text(one, "reason"));
+		}
+		printf("%-10s %s\n", "suspended", buf_str(&b));
+	}
+	buf_fini(&b);
+}
+
 static void
 print_hops(const json_t *o)
 {
@@ -125,6 +149,7 @@ print_hops(const json_t *o)
 	if (json_array_size(array) > 0)
 		putchar('\n');
 	table_end(&t);
+	print_suspended(json_object_get(o, "suspended"));
 	if (!field_flag(o, "complete"))
 		printf("some loops did not answer in time: their next hops are missing\n");
 }

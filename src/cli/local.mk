@@ -2,6 +2,7 @@
 libtmail_la_SOURCES += \
 	src/cli/args.c \
 	src/cli/cli.c src/cli/cli.h \
+	src/cli/cmd_destination.c \
 	src/cli/cmd_lockout.c \
 	src/cli/cmd_user_hash.c \
 	src/cli/cmd_help.c \
@@ -13,6 +14,7 @@ libtmail_la_SOURCES += \
 	src/cli/cmd_queue_drop.c \
 	src/cli/cmd_queue_hold.c \
 	src/cli/cmd_queue_list.c \
+	src/cli/cmd_queue_redirect.c \
 	src/cli/cmd_queue_release.c \
 	src/cli/cmd_queue_retry.c \
 	src/cli/cmd_queue_shape.c \

@@ -67,7 +67,8 @@ is_bulk(const struct cli *cli)
 	json_t *value;
 
 	json_object_foreach(cli->args, name, value)
-		if (strcmp(name, "ids") != 0 && strcmp(name, "reason") != 0)
+		if (strcmp(name, "ids") != 0 && strcmp(name, "reason") != 0 && strcmp(name, "route") != 0 &&
+		    strcmp(name, "as_configured") != 0)
 			return true;
 	return false;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* queue.retry, hold, release, bounce and drop: on ids, or on every entry a filter chooses. */
+/* queue.retry, hold, release, bounce, drop and redirect: on ids, or on every entry a filter chooses. */
 #include "control/commands.h"
 #include "control/scan.h"
 #include "delivery/delivery.h"
+#include "directory/settings.h"
+#include "util/arena.h"
 #include "history/history.h"
 #include "util/log.h"
 #include "util/str.h"
@@ -12,6 +14,7 @@
 struct act {
 	struct scan scan;       /* its filter has the ids too; walks only when the filter has more than those */
 	const char *reason;     /* or NULL */
+	const char *target;     /* redirect: a key */
 	bool by_id;
 	bool dry_run;           /* only count */
 	unsigned at;            /* by_id: the next one */
@@ -70,7 +73,8 @@ act_on(struct job *job, uint64_t id, const char *key)
 	char text[ID_TEXT];
 	int n;
 
-	n = spool_act(job->config->spool, id, key, (enum spool_action)job->command->variant, a->reason, &err);
+	n = spool_act(job->config->spool, id, key, (enum spool_action)job->command->variant,
+	    a->target != NULL ? a->target : a->reason, &err);
 	if (n > 0) {
 		a->changed += (uint64_t)n;
 		log_change(job, id, key);
@@ -113,6 +117,34 @@ act_entry_found(struct job *job, const struct entry_info *e, const struct spool_
 		act_on(job, e->id, e->key);
 }
 
+/* A key no configuration has: delivery looks for the routes of its entries. */
+static const char by_configuration[] = "as-configured";
+
+/* ROUTE as `tmail queue list` shows it, or the name alone. */
+static int
+find_target(struct job *job)
+{
+	static const char *const blocks[] = { "", "route:", "domain:" };
+	const char *name = json_string_value(json_object_get(job->args, "route"));
+	const struct route_settings *route = NULL;
+	struct act *a = job->state;
+	unsigned i;
+
+	if (json_is_true(json_object_get(job->args, "as_configured")) == (name != NULL))
+		return job_fail(job, "bad-request", "say where to: a route, or as_configured");
+	if (name == NULL) {
+		a->target = by_configuration;
+		return 0;
+	}
+	for (i = 0; route == NULL && i < sizeof blocks / sizeof *blocks; i++) {
+		a->target = arena_printf(job->arena, "%s%s", blocks[i], name);
+		route = settings_route_by_key(job->settings, a->target);
+	}
+	if (route == NULL)
+		return job_fail(job, "bad-request", "route: there is no route \"%s\" with next hops", name);
+	return 0;
+}
+
 static int
 act_begin(struct job *job)
 {
@@ -121,6 +153,8 @@ act_begin(struct job *job)
 	a->reason = json_string_value(json_object_get(job->args, "reason"));
 	a->dry_run = json_is_true(json_object_get(job->args, "dry_run"));
 	if (scan_begin(&a->scan, job, false) < 0)
+		return -1;
+	if (job->command->variant == SPOOL_REDIRECT && find_target(job) < 0)
 		return -1;
 	if (filter_is_empty(&a->scan.filter))
 		return job_fail(job, "bad-request", "say which: ids, a filter, or all");
@@ -178,7 +212,16 @@ static const struct admin_arg act_args[] = {
 	{ 0 },
 };
 
-#define ACT_ROW .args = act_args, .filter = true, .state_size = sizeof(struct act), .begin = act_begin, \
+static const struct admin_arg redirect_args[] = {
+	{ "reason", ARG_TEXT },
+	{ "dry_run", ARG_FLAG },
+	{ "route", ARG_TEXT },
+	{ "as_configured", ARG_FLAG },
+	{ 0 },
+};
+
+#define ACT_ROW .args = act_args, ACT_FUNCTIONS
+#define ACT_FUNCTIONS .filter = true, .state_size = sizeof(struct act), .begin = act_begin, \
 	.step = act_step, .end = act_end
 
 const struct admin_command queue_retry_command = { .name = "queue.retry", .variant = SPOOL_RETRY, ACT_ROW };
@@ -186,3 +229,5 @@ const struct admin_command queue_hold_command = { .name = "queue.hold", .variant
 const struct admin_command queue_release_command = { .name = "queue.release", .variant = SPOOL_RELEASE, ACT_ROW };
 const struct admin_command queue_bounce_command = { .name = "queue.bounce", .variant = SPOOL_BOUNCE, ACT_ROW };
 const struct admin_command queue_drop_command = { .name = "queue.drop", .variant = SPOOL_DROP, ACT_ROW };
+const struct admin_command queue_redirect_command = { .name = "queue.redirect", .variant = SPOOL_REDIRECT,
+	.args = redirect_args, ACT_FUNCTIONS };

@@ -121,7 +121,7 @@ show_step(struct job *job)
 struct hops {
 	const char *key;
 	json_t *array;
-	unsigned count, dead, full;
+	unsigned count, dead, full, suspended;
 	int64_t until; /* when the first dead one is tried again */
 };
 
@@ -137,6 +137,8 @@ hop_found(const struct hop_status *h, void *arg)
 		hops->dead++;
 		if (hops->until == 0 || h->dead_until < hops->until)
 			hops->until = h->dead_until;
+	} else if (h->state == HOP_SUSPENDED) {
+		hops->suspended++;
 	} else if (h->limit > 0 && h->connections >= h->limit) {
 		hops->full++;
 	}
@@ -163,6 +165,10 @@ why_entry(const struct show *s, const struct entry_info *e, const struct hops *h
 	if (hops->count == 0) {
 		buf_adds(text, "the configuration has no such route any more");
 		return "no-route";
+	}
+	if (hops->suspended > 0 && hops->dead + hops->suspended == hops->count) {
+		buf_adds(text, "delivery there is suspended: tmail destination list");
+		return "suspended";
 	}
 	if (hops->dead == hops->count) {
 		clock_iso8601(hops->until, when, sizeof when);

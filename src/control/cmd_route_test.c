@@ -156,7 +156,7 @@ decide(const struct settings *s, const struct route_query *q, const struct liste
 static int
 route_test_begin(struct job *job)
 {
-	const struct settings *s = job->config->settings;
+	const struct settings *s = job->settings;
 	const char *listener = text_arg(job, "listener"), *client = text_arg(job, "client");
 	struct route_query q = { .sender = text_arg(job, "from"), .recipient = text_arg(job, "to"),
 		.login = text_arg(job, "user"), .listener = listener };

@@ -132,6 +132,7 @@ status_step(struct job *job)
 	json_object_set_new(o, "spool", spool_to_json(&spool, config->settings));
 	json_object_set_new(o, "delivery", delivery_to_json(&sums));
 	json_object_set_new(o, "hops", sums.hops);
+	json_object_set_new(o, "suspended", suspensions_to_json(config->delivery));
 	json_object_set_new(o, "complete", json_boolean(complete));
 	json_object_set_new(o, "loops", loops_to_json(config));
 	json_object_set_new(o, "counters", counters_to_json());

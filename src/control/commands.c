@@ -19,9 +19,13 @@ static const struct admin_command *const commands[] = {
 	&queue_release_command,
 	&queue_bounce_command,
 	&queue_drop_command,
+	&queue_redirect_command,
 	&lockout_list_command,
 	&lockout_clear_command,
 	&route_test_command,
+	&destination_list_command,
+	&destination_suspend_command,
+	&destination_resume_command,
 	&message_find_command,
 	&message_show_command,
 };

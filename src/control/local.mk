@@ -16,6 +16,7 @@ libtmail_la_SOURCES += \
 	src/control/worker_apply.c src/control/worker_private.h
 libtmail_la_SOURCES += \
 	src/control/client.c src/control/client.h \
+	src/control/cmd_destination.c \
 	src/control/cmd_lockout.c \
 	src/control/cmd_message_find.c \
 	src/control/cmd_message_show.c \

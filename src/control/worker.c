@@ -55,7 +55,7 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 {
 	struct smtp_server_config smtp = { .settings = w->settings };
 	struct delivery_config delivery = { .settings = w->settings, .tls = w->config->credentials.client,
-		.tls_verify = w->config->credentials.verify };
+		.tls_verify = w->config->credentials.verify, .suspended = w->suspended_path };
 	struct control_config control = { .settings = w->settings, .desk = w->desk, .fd = w->config->admin_fd, .restarts = h->restarts,
 		.started = h->started };
 	unsigned i;
@@ -188,6 +188,7 @@ take_apart(struct worker *w)
 	free(w->thread);
 	free(w->spool_path);
 	free(w->known_path);
+	free(w->suspended_path);
 	free(w->history_path);
 }
 
@@ -241,6 +242,8 @@ worker_run(const struct worker_history *history, void *arg)
 	w.spool_path = buf_take(&path);
 	buf_printf(&path, "%s/known-recipients", w.spool_path);
 	w.known_path = buf_take(&path);
+	buf_printf(&path, "%s/suspended", w.spool_path);
+	w.suspended_path = buf_take(&path);
 	buf_printf(&path, "%s/history", w.settings->state);
 	w.history_path = buf_take(&path);
 	history_config = (struct history_config){ .path = w.history_path, .keep = w.settings->history,

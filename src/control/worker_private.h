@@ -43,7 +43,8 @@ struct worker {
 	struct incoming incoming;
 	struct channel_message message;
 	char *spool_path, *history_path;
-	char *known_path; /* what is known of recipients */
+	char *known_path;     /* what is known of recipients */
+	char *suspended_path; /* destinations an operator suspended */
 };
 
 /* Main thread: calls FN(ARG) on a loop and waits until it has returned. */

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "delivery/conn.h"
 
+#include "delivery/limit.h"
 #include "delivery/site.h"
 #include "directory/settings.h"
 #include "net/loop.h"
 #include "net/task.h"
 #include "util/check.h"
+#include "util/clock.h"
 #include "util/counters.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+enum {
+	STAND_BACK = 1500,  /* milliseconds in which others that wait take what was given up */
+	WANTED_LOOK = 1000, /* how often an idle connection looks whether there are any */
+};
 
 static struct conn *
 conn_new(struct site *site, struct hop *hop)
@@ -46,6 +53,7 @@ leave_hop(struct conn *c)
 		c->site->woken--;
 	c->woken = false;
 	c->state = CONN_QUITTING;
+	limits_release(c->site->delivery->limits, &c->limit);
 }
 
 static void
@@ -89,6 +97,17 @@ say_quit(struct conn *c)
 	io_idle(&c->io, on_quit_answered, site_now(c->site) + QUIT_TIMEOUT);
 }
 
+static void on_idle(struct io *io, bool timed_out);
+
+/* Until its time is over; where connections are few, others may want it before. */
+static void
+stay_idle(struct conn *c)
+{
+	uint64_t look = site_now(c->site) + WANTED_LOOK;
+
+	io_idle(&c->io, on_idle, c->limit != NULL && look < c->idle_until ? look : c->idle_until);
+}
+
 /* Whatever a next hop says to nobody's question, it is the end: it closes, or wants to (421). TLS has messages of
  * its own, which say nothing. */
 static void
@@ -96,14 +115,28 @@ on_idle(struct io *io, bool timed_out)
 {
 	struct conn *c = list_entry(io, struct conn, io);
 
-	if (timed_out)
+	if (timed_out && c->limit != NULL && site_now(c->site) < c->idle_until && !limit_wanted(c->limit, clock_us()))
+		stay_idle(c);
+	else if (timed_out)
 		say_quit(c);
 	else if (io_recv(io, c->in, sizeof(c->in)) < 0 && errno == EAGAIN)
-		io_idle(io, on_idle, c->idle_until);
+		stay_idle(c);
 	else {
 		site_pump_later(c->site);
 		conn_free(c);
 	}
+}
+
+bool
+conn_is_worn(const struct conn *c)
+{
+	uint32_t most = c->limit != NULL ? limit_messages(c->limit) : 0;
+
+	if (most == 0)
+		most = conn_settings(c)->delivery.messages_per_connection;
+	if ((most > 0 && c->messages >= most) || (c->old_at != 0 && site_now(c->site) >= c->old_at))
+		return true;
+	return c->limit != NULL && c->messages >= FAIR_SHARE && limit_wanted(c->limit, clock_us());
 }
 
 static void
@@ -114,9 +147,11 @@ go_idle(struct conn *c)
 	list_remove(&c->link);
 	list_prepend(&c->hop->idle, &c->link);
 	c->idle_until = site_now(c->site) + conn_idle_timeout(c);
+	if (c->old_at != 0 && c->old_at < c->idle_until)
+		c->idle_until = c->old_at;
 	if (c->settings != NULL)
 		settings_unref(&c->settings);
-	io_idle(&c->io, on_idle, c->idle_until);
+	stay_idle(c);
 }
 
 static void
@@ -141,11 +176,40 @@ broken(struct conn *c, bool hop_failed)
 	site_pump_later(site);
 }
 
+/* Its destination gets no more just now: nobody's fault. */
+static void
+held(struct conn *c)
+{
+	struct site *site = c->site;
+	struct hop *hop = c->hop;
+	uint64_t when = site_now(site) + c->held_ms;
+	bool retired = hop->retired;
+
+	conn_free(c);
+	if (!retired) {
+		hop_try_again(hop, when);
+		hop->full_until = when;
+	}
+	site_wait(site, when);
+}
+
+static void
+leave(struct conn *c)
+{
+	struct site *site = c->site;
+
+	if (c->limit != NULL && limit_wanted(c->limit, clock_us()))
+		c->hop->full_until = site_now(site) + STAND_BACK;
+	say_quit(c);
+	site_pump_later(site);
+}
+
 static void
 run(void *arg)
 {
 	struct conn *c = arg;
 	struct delivery *d = c->site->delivery;
+	uint32_t age = c->site->settings->delivery.connection_age;
 	int rc = 0;
 
 	if (atomic_load(&d->aborting) || (c->state == CONN_OPENING && site_is_ending(c->site))) {
@@ -156,7 +220,8 @@ run(void *arg)
 	c->settings = settings_ref(c->site->settings);
 	if (c->state == CONN_OPENING) {
 		rc = conn_establish(c);
-		c->blame = rc < 0 && !conn_blames_source(c);
+		c->blame = rc < 0 && c->held_ms == 0 && !conn_blames_source(c);
+		c->old_at = age > 0 ? site_now(c->site) + (uint64_t)age * 1000 : 0;
 		if (rc == 0) {
 			c->hop->opening--;
 			c->state = CONN_BUSY;
@@ -166,10 +231,12 @@ run(void *arg)
 	if (rc == 0)
 		rc = conn_transact(c);
 	c->task = NULL;
-	if (rc < 0)
+	if (rc < 0 && c->held_ms > 0 && !site_is_ending(c->site))
+		held(c);
+	else if (rc < 0)
 		broken(c, c->blame);
-	else if (c->closing || c->hop->retired || site_is_ending(c->site))
-		say_quit(c);
+	else if (c->closing || c->hop->retired || c->hop->suspended || site_is_ending(c->site))
+		leave(c);
 	else
 		go_idle(c);
 }

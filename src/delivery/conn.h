@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct limit;
 struct loop;
 struct secret_settings;
 struct settings;
@@ -27,6 +28,7 @@ enum {
 	DATA_REPLY_MAX = 120 * 1000, /* the 354 (RFC 5321 4.5.3.2.4), where command_timeout is longer */
 	QUIT_TIMEOUT = 5 * 1000,     /* the reply to QUIT: nothing depends on it */
 	V4_PATIENCE = 3 * 1000, /* IPv6 may be silent for so long before IPv4 is tried beside it */
+	FAIR_SHARE = 10,        /* messages, before a connection makes room for others that wait */
 	PREFETCH_PATIENCE = 5 * 1000, /* an envelope sent ahead waits so long for the message before it */
 };
 
@@ -63,6 +65,11 @@ struct conn {
 	struct errand errand[2];
 	struct errand *feed;  /* the one whose recipients are not all in a transaction yet */
 	struct transaction tx[2]; /* under way, and the one sent ahead */
+	struct limit *limit;   /* what its destination is given; NULL: no limit */
+	uint64_t held_ms;      /* not made because of one: to be tried again after this */
+	uint64_t rate_until;   /* no message before */
+	uint64_t old_at;       /* 0: never */
+	unsigned messages;     /* begun */
 	bool asked;        /* something was sent since the last bytes came */
 	struct source *source; /* of the site: it was made from; NULL: the system chose */
 	char peer[CONN_PEER_TEXT]; /* who is at the other end, for records and logs */
@@ -96,6 +103,9 @@ int conn_reach(struct conn *c, uint64_t deadline);
 /* It could not be established: is that perhaps the fault of the address of ours it was made from? True: it is avoided
  * towards this hop for a while, and there is another to try. */
 bool conn_blames_source(struct conn *c);
+
+/* Has it had its share of messages or time, or do others wait for a connection? It takes no further message then. */
+bool conn_is_worn(const struct conn *c);
 
 /* What the gateway calls itself on it. */
 const char *conn_hostname(const struct conn *c);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "delivery/delivery.h"
 
+#include "delivery/limit.h"
 #include "delivery/site.h"
+#include "delivery/suspend.h"
 #include "directory/settings.h"
 #include "net/loop.h"
 #include "spool/spool.h"
@@ -72,6 +74,8 @@ delivery_new(struct delivery **out, const struct delivery_config *config)
 	d->spool = config->spool;
 	d->tls = config->tls;
 	d->tls_verify = config->tls_verify;
+	d->limits = limits_new();
+	d->suspensions = suspensions_new(config->suspended);
 	d->count = config->loop_count;
 	d->home = xcalloc(d->count, sizeof(*d->home));
 	for (unsigned i = 0; i < d->count; i++) {
@@ -114,6 +118,8 @@ delivery_free(struct delivery **delivery)
 	}
 	settings_unref(&d->settings);
 	pthread_mutex_destroy(&d->lock);
+	limits_free(&d->limits);
+	suspensions_free(&d->suspensions);
 	free(d->home);
 	free(d);
 	*delivery = NULL;

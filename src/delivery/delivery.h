@@ -25,6 +25,7 @@ struct delivery_config {
 	struct spool *spool;
 	struct tls_ctx *tls;             /* borrowed likewise, for TLS towards next hops, */
 	struct tls_ctx *tls_verify;      /* and where a route verifies */
+	const char *suspended;           /* file that keeps what is suspended; NULL: nothing is kept */
 	struct loop **loops;             /* the array is copied */
 	unsigned loop_count;
 };
@@ -60,6 +61,24 @@ unsigned delivery_active(const struct delivery *d);
 /* After the loops have ended. */
 void delivery_free(struct delivery **d);
 
+/* ---- what an administrator stops: control thread ---- */
+
+struct suspension {
+	char *name, *reason; /* reason may be NULL */
+	int64_t since;       /* wall seconds */
+};
+
+/* NAME is a destination of the configuration, a next hop's host name, address or ".suffix", a recipients' domain, or a
+ * route's key. Kept over restarts. Messages under way are finished, then mail for it waits, untouched. 1: changed;
+ * 0: it was so already; -1. */
+int delivery_suspend(struct delivery *d, const char *name, const char *reason, struct err *err);
+int delivery_resume(struct delivery *d, const char *name, struct err *err);
+void delivery_suspensions(struct delivery *d, void (*fn)(const struct suspension *one, void *arg), void *arg);
+
+/* What destinations with limits are given now: see delivery/limit.h. */
+struct limit_status;
+void delivery_limits(struct delivery *d, void (*fn)(const struct limit_status *s, void *arg), void *arg);
+
 /* ---- numbers, for `tmail status` and `tmail queue why` ---- */
 
 enum hop_state {
@@ -67,6 +86,7 @@ enum hop_state {
 	HOP_ALIVE,
 	HOP_DEAD,       /* not tried before dead_until */
 	HOP_PROBING,    /* was dead; one connection is finding out */
+	HOP_SUSPENDED,  /* by an administrator; never in struct hop, which remembers what is behind it */
 };
 
 enum { HOP_ERROR_TEXT = 256, HOP_TEXT = 272, HOP_KEY_TEXT = 400 };

@@ -197,7 +197,7 @@ hops_fini(struct hops *h)
 static bool
 is_alive(const struct hop *hop)
 {
-	return hop->state == HOP_ALIVE || hop->state == HOP_UNUSED;
+	return !hop->suspended && (hop->state == HOP_ALIVE || hop->state == HOP_UNUSED);
 }
 
 /* Silent hops stand behind backups: a hop that answers is worth more than the order of the file. */
@@ -285,7 +285,7 @@ struct hop *
 hops_to_probe(const struct hops *h, uint64_t now)
 {
 	for (unsigned i = 0; i < h->count; i++)
-		if (h->hop[i]->state == HOP_DEAD && h->hop[i]->dead_until <= now)
+		if (!h->hop[i]->suspended && h->hop[i]->state == HOP_DEAD && h->hop[i]->dead_until <= now)
 			return h->hop[i];
 	return NULL;
 }
@@ -296,7 +296,7 @@ hops_next_probe(const struct hops *h)
 	uint64_t next = 0;
 
 	for (unsigned i = 0; i < h->count; i++)
-		if (h->hop[i]->state == HOP_DEAD && (next == 0 || h->hop[i]->dead_until < next))
+		if (!h->hop[i]->suspended && h->hop[i]->state == HOP_DEAD && (next == 0 || h->hop[i]->dead_until < next))
 			next = h->hop[i]->dead_until;
 	return next;
 }
@@ -306,7 +306,7 @@ hop_room(const struct hop *hop, uint64_t now)
 {
 	unsigned allowed = hop->limit / 1000;
 
-	if (!is_alive(hop) || hop->conns >= allowed || (hop->conns > 0 && hop->calm_until > now))
+	if (!is_alive(hop) || hop->conns >= allowed || hop->full_until > now || (hop->conns > 0 && hop->calm_until > now))
 		return 0;
 	return allowed - hop->conns;
 }

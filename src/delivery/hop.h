@@ -45,11 +45,13 @@ struct hop {
 	unsigned weight;
 	unsigned tier;
 	unsigned turn;            /* which of its addresses comes first */
+	uint64_t full_until;      /* its destination takes no other connection before */
 	uint64_t avoid;           /* sources it could not be reached from, bits by place, */
 	uint64_t avoid_until;     /* for so long */
 	bool retired;             /* no longer in struct hops: freed with its last connection */
 	enum hop_state state;
 	bool suspect;             /* silent while work waits: used only when nobody else is there */
+	bool suspended;           /* by an administrator: not used */
 	bool counted;             /* in the counter of hops that are down */
 	unsigned failures;        /* in a row; a finished transaction ends the row */
 	uint64_t dead_until;

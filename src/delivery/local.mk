@@ -10,6 +10,7 @@ libtmail_la_SOURCES += \
 	src/delivery/delivery.c src/delivery/delivery.h \
 	src/delivery/exchange.c src/delivery/exchange.h \
 	src/delivery/hop.c src/delivery/hop.h \
+	src/delivery/limit.c src/delivery/limit.h \
 	src/delivery/login.c src/delivery/login.h \
 	src/delivery/own.c src/delivery/own.h \
 	src/delivery/reach.c \
@@ -21,6 +22,8 @@ libtmail_la_SOURCES += \
 	src/delivery/site.c src/delivery/site.h \
 	src/delivery/source.c src/delivery/source.h \
 	src/delivery/status.c \
+	src/delivery/suspend.c src/delivery/suspend.h \
+	src/delivery/suspended.c \
 	src/delivery/sweep.c \
 	src/delivery/transaction.c src/delivery/transaction.h \
 	src/delivery/transfer.c

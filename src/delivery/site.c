@@ -2,6 +2,7 @@
 #include "delivery/site.h"
 
 #include "delivery/conn.h"
+#include "delivery/limit.h"
 #include "delivery/exchange.h"
 #include "delivery/schedule.h"
 #include "directory/settings.h"
@@ -9,6 +10,7 @@
 #include "net/task.h"
 #include "spool/spool.h"
 #include "util/check.h"
+#include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
 
@@ -103,21 +105,63 @@ try_again_later(struct site *site)
 	set_timer(site, site_now(site) + START_AGAIN);
 }
 
+/* For what comes first: a dead hop's time, or the end of a wait. */
+static void
+arm(struct site *site)
+{
+	uint64_t next = hops_next_probe(&site->hops);
+
+	if (site->wait_until > site_now(site) && (next == 0 || site->wait_until < next))
+		next = site->wait_until;
+	set_timer(site, next);
+}
+
+void
+site_wait(struct site *site, uint64_t when)
+{
+	if (site->wait_until <= site_now(site) || when < site->wait_until)
+		site->wait_until = when;
+	arm(site);
+}
+
+/* The idle connection used last, of those that may send. */
+static struct conn *
+ready_conn(struct site *site, struct hop *hop)
+{
+	list_each(link, &hop->idle) {
+		struct conn *c = list_entry(link, struct conn, link);
+
+		if (c->rate_until <= site_now(site))
+			return c;
+	}
+	return NULL;
+}
+
+static void
+open_another(struct site *site, struct hop *hop)
+{
+	if (hop->full_until > site_now(site))
+		site_wait(site, hop->full_until);
+	else if (conn_open(site, hop) < 0)
+		try_again_later(site);
+}
+
 /* One entry goes to HOP. False when that has to wait. */
 static bool
 hand_over(struct site *site, struct hop *hop)
 {
-	if (hop->idle_count > 0) {
-		struct conn *c = list_entry(hop->idle.next, struct conn, link);
+	struct conn *c = ready_conn(site, hop);
 
+	if (c != NULL) {
 		hops_charge(&site->hops, hop);
 		if (conn_wake(c) == 0)
 			return true;
 		try_again_later(site);
 		return false;
 	}
-	if (hop->conns == 0 && conn_open(site, hop) < 0)
-		try_again_later(site);
+	/* Another address of ours may have something left where this one has not. */
+	if (hop->conns == 0 || (hop->idle_count > 0 && site->sources.count > 1 && hop_room(hop, site_now(site)) > 0))
+		open_another(site, hop);
 	return false;
 }
 
@@ -182,6 +226,7 @@ pump(struct site *site)
 			pause_queue(site);
 		return;
 	}
+	site_look_at_suspensions(site);
 	probe(site);
 	alive = hops_any_alive(&site->hops);
 	queue_set_stalled(site->queue, !alive);
@@ -189,7 +234,7 @@ pump(struct site *site)
 		pause_queue(site);
 		return;
 	}
-	set_timer(site, hops_next_probe(&site->hops));
+	arm(site);
 	while (unclaimed(site) > 0) {
 		hop = hops_choose(&site->hops, spilling(site), NULL);
 		if (hop == NULL || !hand_over(site, hop))
@@ -320,6 +365,19 @@ on_grow(struct timer *timer)
 	pump(site);
 }
 
+/* Its destination's rate holds it back. */
+static bool
+must_wait(struct site *site, struct conn *c)
+{
+	uint64_t wait = c->limit != NULL && !site_is_ending(site) ? limit_wait(c->limit, clock_us()) : 0;
+
+	if (wait == 0 || queue_due(site->queue) == 0)
+		return false;
+	c->rate_until = site_now(site) + wait / 1000 + 1;
+	site_wait(site, c->rate_until);
+	return true;
+}
+
 struct entry *
 site_take(struct site *site, struct conn *c)
 {
@@ -329,6 +387,8 @@ site_take(struct site *site, struct conn *c)
 	if (meant)
 		site->woken--;
 	c->woken = false;
+	if (c->hop->suspended || must_wait(site, c))
+		return NULL;
 	while (!site_is_ending(site) && queue_due(site->queue) > (meant ? 0 : site->woken)) {
 		if (meant)
 			return queue_take(site->queue);

@@ -17,6 +17,8 @@
 struct conn;
 struct delivery;
 struct entry;
+struct limits;
+struct suspensions;
 struct queue;
 struct route_settings;
 struct settings;
@@ -30,8 +32,8 @@ struct home {
 	const struct settings *settings; /* a reference: what new sites begin with */
 	struct list sites;
 	struct list retired; /* sites of an older configuration, with attempts under way */
-	struct post drain, abort, wake;
-	atomic_bool waking; /* wake is posted */
+	struct post drain, abort, wake, review;
+	atomic_bool waking, reviewing; /* they are posted */
 	struct timer tidy;  /* forgets sites that are idle */
 	bool tidying;       /* it is set */
 };
@@ -46,6 +48,8 @@ struct delivery {
 	const struct settings *settings; /* a reference, under LOCK: for threads that are no loop */
 	struct spool *spool;
 	struct tls_ctx *tls, *tls_verify;
+	struct limits *limits;
+	struct suspensions *suspensions;
 	struct home *home;
 	unsigned count;
 	atomic_uint active;   /* connections and other tasks */
@@ -83,7 +87,9 @@ struct site {
 	bool growing;            /* grow is set */
 	bool drained;            /* nothing was due at some moment since the last tick */
 	bool working;            /* a task ages or re-routes entries */
+	bool suspended;          /* some hop is, by an administrator */
 	uint64_t spill_until;
+	uint64_t wait_until;     /* what a destination's limits hold back goes on then */
 	uint64_t sweep_at;       /* 0: not known */
 	unsigned woken;          /* connections on their way to take an entry */
 	uint64_t blamed;         /* the message that saw a hop fail last, */
@@ -105,6 +111,12 @@ void site_pump_later(struct site *site);
 
 /* The next entry for a connection that asks (ACTIVE then), or NULL: go idle. */
 struct entry *site_take(struct site *site, struct conn *c);
+
+/* Nothing more for a hop, or on a connection, before WHEN. */
+void site_wait(struct site *site, uint64_t when);
+
+/* Which hops are suspended now; idle connections to them end. */
+void site_look_at_suspensions(struct site *site);
 
 /* A message saw a hop fail before anything was decided about it. True: give it back, another hop or time will do.
  * False: it has seen that too often; put it off by its own schedule. */

@@ -33,7 +33,7 @@ const char *
 hop_state_name(enum hop_state state)
 {
 	static const char *names[] = { [HOP_UNUSED] = "unused", [HOP_ALIVE] = "alive", [HOP_DEAD] = "dead",
-		[HOP_PROBING] = "probing" };
+		[HOP_PROBING] = "probing", [HOP_SUSPENDED] = "suspended" };
 
 	return names[state];
 }
@@ -62,8 +62,8 @@ describe_hop(const struct site *site, unsigned i, struct hop_status *out)
 	out->weight = hop->weight;
 	out->backup = hop->tier >= HOP_TIER_BACKUP;
 	out->limit_max = site->route->connections;
-	out->state = hop->state;
-	if (hop->state == HOP_DEAD)
+	out->state = hop->suspended ? HOP_SUSPENDED : hop->state;
+	if (out->state == HOP_DEAD)
 		out->dead_until = clock_wall() +
 		    (hop->dead_until > now ? (int64_t)((hop->dead_until - now + 999) / 1000) : 0);
 	out->failures = hop->failures;

@@ -37,6 +37,10 @@ describe(const struct site *site, char *out, size_t size)
 	for (unsigned i = 0; i < site->hops.count; i++) {
 		const struct hop *hop = site->hops.hop[i];
 
+		if (hop->suspended) {
+			snprintf(out, size, "delivery to %s is suspended by the administrator", hop->text);
+			return "4.3.2"; /* RFC 3463: not accepting network messages */
+		}
 		if (hop->error[0] == '\0')
 			continue;
 		snprintf(out, size, "next hop %s cannot be reached: %s", hop->text, hop->error);

@@ -5,6 +5,7 @@
 #include "delivery/conn.h"
 
 #include "delivery/content.h"
+#include "delivery/limit.h"
 #include "delivery/site.h"
 #include "mail/dsn.h"
 #include "net/loop.h"
@@ -99,12 +100,19 @@ next_errand(struct conn *c)
 	struct entry *e;
 
 	check(a->entry == NULL);
+	if (conn_is_worn(c)) {
+		c->closing = true;
+		return NULL;
+	}
 	while (!draining(c) && (e = site_take(c->site, c)) != NULL) {
 		if (errand_begin(a, c->site, e) < 0)
 			continue;
 		a->peer = c->peer;
 		a->source = c->source != NULL ? c->source->conf->text : NULL;
 		a->success = success_action(c);
+		c->messages++;
+		if (c->limit != NULL)
+			limit_count(c->limit, clock_us());
 		if (!decided_here(c, a))
 			return a;
 		errand_end(a);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory/settings.h"
 #include "directory/settings_client.h"
+#include "directory/settings_destination.h"
 #include "directory/settings_dns.h"
 #include "directory/settings_route.h"
 #include "directory/settings_source.h"
@@ -185,6 +186,7 @@ check_whole(struct settings *s, const struct option_context *c)
 	settings_settle_auth(s, c);
 	settle_routes(s, c);
 	settings_source_settle(s, c);
+	settings_destination_settle(s, c);
 	settings_dns_settle(&s->dns, c);
 	if (s->route_count == 0 && !c->partial)
 		conf_error(c->errors, &nowhere, "no mail would be accepted: a domain is missing, as in %s",

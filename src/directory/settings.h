@@ -130,6 +130,22 @@ struct next_hop {
 	bool lmtp;         /* RFC 2033 */
 };
 
+enum destination_per { PER_NODE, PER_SOURCE };
+
+/* What a receiver is given at a time: over it mail waits. 0: no limit of its own. */
+struct destination_settings {
+	struct place place;
+	const char *block, *name;
+	const char **mx;           /* host names of next hops, ".x" means below x; or addresses */
+	unsigned mx_count;
+	const char **domain;       /* recipients' domains; neither: all that no other destination names */
+	unsigned domain_count;
+	uint32_t connections;
+	uint32_t messages_per_connection;
+	struct option_rate rate;   /* messages */
+	enum destination_per per;
+};
+
 enum { SETTINGS_SOURCES_MAX = 64 }; /* addresses of one source */
 
 struct source_address {
@@ -201,6 +217,8 @@ struct delivery_settings {
 	uint32_t data_timeout;    /* a piece of the message to be taken; default 3min */
 	uint32_t end_timeout;     /* the reply to the end of the message; default 10min */
 	uint32_t idle_timeout;    /* a connection is kept without work for so long; default 30s */
+	uint32_t connection_age;  /* and in all, work or not; 0: without end */
+	uint32_t messages_per_connection; /* 0: any number */
 };
 
 /* The block `dns`. */
@@ -247,6 +265,8 @@ struct settings {
 	unsigned client_count;
 	struct source_settings *source;
 	unsigned source_count;
+	struct destination_settings *destination;
+	unsigned destination_count;
 	struct route_settings *route; /* domains and routes in order of the file */
 	unsigned route_count;
 	struct queue_settings queue;
@@ -332,6 +352,13 @@ const char *settings_key(const struct route_settings *route, const char *address
 
 /* The domain of such a key, which leads to ROUTE; NULL where the route names its next hops. */
 const char *settings_key_domain(const struct route_settings *route, const char *key);
+
+/* The destination of a next hop called HOST (a name, or an address), the mail exchanger of DOMAIN (NULL: not known), or
+ * NULL. The first of the file that names it. */
+const struct destination_settings *settings_destination(const struct settings *s, const char *host, const char *domain);
+
+/* Next hops of D with the same group share its limits. */
+const char *destination_group(const struct destination_settings *d, const char *host);
 
 /* By the key the spool kept; NULL when the configuration has it no more. */
 const struct route_settings *settings_route_by_key(const struct settings *s, const char *key);

@@ -113,7 +113,7 @@ parse_domain(const struct option_input *in, void *out, struct err *err)
 	const char *s = a_labels(in);
 
 	if (str_starts(s, "file:"))
-		return err_set(err, "names from a file are not built yet");
+		return err_set(err, "a file is allowed for the names of a domain { } alone");
 	if (str_starts(s, "*."))
 		return err_set(err, "did you mean %.200s? It means every domain below %.200s", s + 1, s + 2);
 	if (strchr(s, '@') != NULL)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* All words of the configuration, with their prose: the parser, tmail.conf(5) and the sample are made from this. */
 #include "directory/settings.h"
+#include "directory/settings_destination.h"
 #include "directory/settings_dns.h"
+#include "directory/settings_domains.h"
 #include "directory/settings_source.h"
 #include "directory/settings_types.h"
 #include "util/arena.h"
@@ -22,6 +24,7 @@ HEAD_FITS(admin_settings);
 HEAD_FITS(log_settings);
 HEAD_FITS(route_settings);
 HEAD_FITS(source_settings);
+HEAD_FITS(destination_settings);
 HEAD_FITS(queue_settings);
 HEAD_FITS(delivery_settings);
 HEAD_FITS(auth_settings);
@@ -307,9 +310,10 @@ static const struct option_word recipient_words[] = {
 	"that is used only while no other is alive, and weight=N, its share of the mail under round-robin."
 
 static const struct option domain_options[] = {
-	{ .name = "name", .type = &type_domain, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
+	{ .name = "name", .type = &type_domain_or_file, .flags = OPTION_LIST, ROUTE(domain), ROUTE_COUNT(domain_count),
 	  .fallback_help = "the name of the block", .example = "example.com, .example.com",
-	  .help = "The domains. With a dot before it, every domain below that name, not the name itself." },
+	  .help = "The domains. With a dot before it, every domain below that name, not the name itself. file:/path is a "
+		  "file with one name a line, read with the configuration." },
 	{ .name = "next_hop", .type = &type_next_hop, .flags = OPTION_LIST | OPTION_REQUIRED, ROUTE(hop),
 	  ROUTE_COUNT(hop_count), .example = "\"10.0.0.5:25\", \"10.9.0.5:25 backup\"",
 	  .help = "The mail servers of these domains. " NEXT_HOP_HELP },
@@ -423,6 +427,12 @@ static const struct option delivery_options[] = {
 	  .fallback = "10min", .help = "For the reply to the end of a message." },
 	{ .name = "idle_timeout", .type = &option_duration, DELIVERY(idle_timeout), .min = 1, .max = HOUR,
 	  .fallback = "30s", .help = "A connection is kept without work for so long." },
+	{ .name = "connection_age", .type = &option_duration, DELIVERY(connection_age), .min = 0, .max = DAY,
+	  .fallback = "10min",
+	  .help = "A connection that is so old takes no further message. 0s is any age." },
+	{ .name = "messages_per_connection", .type = &option_integer, DELIVERY(messages_per_connection), .min = 0,
+	  .max = 1000000, .fallback = "0",
+	  .help = "Messages over one connection, then it is closed. 0 is any number." },
 	{ 0 },
 };
 
@@ -479,18 +489,8 @@ verify_hops(const struct route_settings *r, const struct option_context *c)
 static void
 verify_domain(void *block, const struct option_context *c)
 {
-	struct route_settings *r = block;
-	struct option_input in = { .text = r->name, .place = &r->place, .arena = c->arena };
-	struct err err;
-
-	verify_hops(r, c);
-	if (r->domain_count > 0)
-		return;
-	r->domain = arena_zalloc(c->arena, sizeof *r->domain);
-	r->domain_count = 1;
-	if (type_domain.parse(&in, r->domain, &err) < 0)
-		conf_error(c->errors, &r->place, "domain %s: the block has no 'name', and '%s' is none: %s", r->name,
-		    r->name, err.text);
+	verify_hops(block, c);
+	settings_domains_read(block, c);
 }
 
 static void
@@ -570,6 +570,12 @@ static const struct option_block root_blocks[] = {
 	  .count_offset = offsetof(struct settings, source_count), .size = sizeof(struct source_settings),
 	  .verify = settings_source_verify, .title = "name",
 	  .help = "Addresses of this machine that mail leaves from, for the routes and domains that name it." },
+	{ .name = "destination", .flags = BLOCK_TITLE | BLOCK_REPEAT, .options = settings_destination_options,
+	  .blocks = settings_destination_blocks, ROOT(destination),
+	  .count_offset = offsetof(struct settings, destination_count), .size = sizeof(struct destination_settings),
+	  .title = "name",
+	  .help = "How much a receiver is given at a time, whatever routes lead there. Over it mail waits: no attempt is "
+		  "counted, no reply is made up." },
 	{ .name = "limits", .options = limit_options, ROOT(limits),
 	  .help = "Limits on sessions and messages." },
 	{ .name = "queue", .options = queue_options, ROOT(queue), .verify = verify_queue,
@@ -592,7 +598,6 @@ static const struct option_block root_blocks[] = {
 	{ .name = "pipeline", .flags = BLOCK_LATER },
 	{ .name = "filter", .flags = BLOCK_LATER },
 	{ .name = "policy", .flags = BLOCK_LATER },
-	{ .name = "destination", .flags = BLOCK_LATER },
 	{ .name = "alias", .flags = BLOCK_LATER },
 	{ .name = "dkim", .flags = BLOCK_LATER },
 	{ .name = "test", .flags = BLOCK_LATER },

@@ -46,7 +46,7 @@ mail_parse(struct session *s, struct call *call)
 	return 0;
 }
 
-/* A `client` sends as itself. */
+/* A `client` sends as itself; whoever has logged in is somebody else. */
 static int
 may_send(struct session *s, const struct address *sender)
 {
@@ -54,7 +54,7 @@ may_send(struct session *s, const struct address *sender)
 	char text[ADDRESS_MAX + 1];
 
 	snprintf(text, sizeof text, "%.*s", (int)sender->len, sender->text);
-	if (client != NULL && !client_may_send(client, text))
+	if (client != NULL && s->login == NULL && !client_may_send(client, text))
 		return refused(s, 553, "5.7.1", "that sender is not yours to use");
 	if (!sender_match_envelope(s, text))
 		return refused(s, 553, "5.7.1", "that sender does not belong to your login");

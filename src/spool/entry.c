@@ -131,6 +131,7 @@ act_on_active(struct entry *e, enum spool_action action, const char *reason)
 
 	switch (action) {
 	case SPOOL_RETRY:
+	case SPOOL_REDIRECT:
 		return false;
 	case SPOOL_RELEASE:
 		want = e->flags & ENTRY_WANT_HOLD;
@@ -188,6 +189,12 @@ entry_act(struct entry *e, enum spool_action action, const char *reason)
 		settle(e, ENTRY_DUE, 0);
 		submit_state(e, ENTRY_DUE, reason);
 		return true;
+	case SPOOL_REDIRECT:
+		if (e->state == ENTRY_HELD || strcmp(e->queue->key, reason) == 0)
+			return false;
+		queue_activate(e);
+		entry_rekey(e, reason);
+		return true;
 	}
 	return false;
 }
@@ -199,6 +206,12 @@ entry_arrive(struct port *p, struct entry *e)
 
 	key = e->attempt != NULL && e->attempt->key != NULL ? e->attempt->key : e->cached->message->group[e->group];
 	e->queue = queue_get(p, key, strlen(key));
+	if (e->attempt != NULL) {
+		free(e->attempt->key);
+		e->attempt->key = NULL;
+		if (e->attempt->rcpts == NULL && e->attempt->reason == NULL)
+			entry_attempt_end(e);
+	}
 	list_append(&p->entries, &e->all);
 	atomic_store(&e->loop, (uint16_t)p->index);
 	if (e->cached != NULL)

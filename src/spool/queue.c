@@ -227,6 +227,17 @@ queue_remove(struct entry *e)
 	e->state = 0;
 }
 
+void
+queue_activate(struct entry *e)
+{
+	struct queue *q = e->queue;
+
+	queue_remove(e);
+	e->state = ENTRY_ACTIVE;
+	q->active++;
+	count(&q->port->active, 1);
+}
+
 struct entry *
 queue_take(struct queue *q)
 {
@@ -236,10 +247,7 @@ queue_take(struct queue *q)
 	if (link == &q->due)
 		return NULL;
 	e = list_entry(link, struct entry, link);
-	queue_remove(e);
-	e->state = ENTRY_ACTIVE;
-	q->active++;
-	count(&q->port->active, 1);
+	queue_activate(e);
 	return e;
 }
 

@@ -201,9 +201,11 @@ void spool_detail_fini(struct spool_detail *d);
 
 /* Control thread; waits until the owning loops did it. KEY NULL: every entry of the message. Returns entries
  * changed, or -1. ACTIVE entries: retry is a no-op, the others apply when the attempt ends. */
-enum spool_action { SPOOL_RETRY, SPOOL_HOLD, SPOOL_RELEASE, SPOOL_DROP, SPOOL_BOUNCE };
+enum spool_action { SPOOL_RETRY, SPOOL_HOLD, SPOOL_RELEASE, SPOOL_DROP, SPOOL_BOUNCE, SPOOL_REDIRECT };
 int spool_act(struct spool *spool, uint64_t id, const char *key, enum spool_action action, const char *reason,
     struct err *err);
+/* SPOOL_REDIRECT: the entry goes to the queue of the key REASON and is due there, durably; not one that is ACTIVE or
+ * HELD. */
 /* SPOOL_BOUNCE: the entry becomes due with this mark; delivery then fails its pending recipients with a report. */
 bool entry_bounce_wanted(const struct entry *e);
 

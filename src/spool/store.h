@@ -231,6 +231,8 @@ void queue_add_due(struct queue *q, struct entry *e, bool front);
 void queue_add_deferred(struct queue *q, struct entry *e, int64_t when);
 void queue_add_held(struct queue *q, struct entry *e);
 void queue_remove(struct entry *e);
+/* Of any state but ACTIVE: ACTIVE. */
+void queue_activate(struct entry *e);
 void queue_arm(struct queue *q);
 
 /* ---- entry ---- */

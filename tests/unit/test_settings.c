@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 /* The smallest useful file. */
@@ -376,7 +377,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"pipeline inbound { run = { spf } }",
 		"filter x { module = milter }",
 		"policy x { limit y { rate = 1/d } }",
-		"destination x { connections = 1 }",
 		"alias a@b.example { to = c@d.example }",
 		"dkim x.example { selector = s }",
 		"test \"x\" { expect = accept }",
@@ -388,7 +388,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"listener x { address = \":1\" outbound = y }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = \"file:/x\" }",
 		"domain x.example { next_hop = 10.0.0.1 pipeline = strict }",
-		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }",
 	};
 	struct buf errors = { 0 }, text = { 0 };
 	size_t i;
@@ -533,6 +532,79 @@ why_a_route_was_not_taken_is_told(void **state)
 	assert_string_equal(buf_str(&out), "the other stands before it");
 	buf_fini(&out);
 	settings_free(&s);
+}
+
+static void
+destinations_are_found_by_host_and_domain(void **state)
+{
+	static const char text[] = SMALL
+	    "destination default   { connections = 20 per = source }\n"
+	    "destination google    { match { mx = { .google.com, .googlemail.com } } rate = 600/min }\n"
+	    "destination one       { match { mx = { mx.one.example, 192.0.2.1 } domain = .one.example } connections = 2 }\n";
+	static const struct {
+		const char *host, *domain, *destination, *group;
+	} row[] = {
+		{ "aspmx.l.google.com", "x.example", "google", "google" },
+		{ "google.com", NULL, "default", "google.com" },
+		{ "notgoogle.com", NULL, "default", "notgoogle.com" },
+		{ "MX.one.example", NULL, "one", "one" },
+		{ "192.0.2.1", NULL, "one", "one" },
+		{ "192.0.2.2", NULL, "default", "192.0.2.2" },
+		{ "mx.else.example", "a.one.example", "one", "one" },
+		{ "mx1.else.example", "else.example", "default", "else.example" },
+		{ "2001:db8::1", NULL, "default", "2001:db8::1" },
+	};
+	struct settings *s = good(text);
+	const struct destination_settings *d;
+	struct buf errors = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof row / sizeof *row; i++) {
+		d = settings_destination(s, row[i].host, row[i].domain);
+		assert_string_equal(d->name, row[i].destination);
+		assert_string_equal(destination_group(d, row[i].host), row[i].group);
+	}
+	settings_free(&s);
+	assert_null(parse(SMALL "destination a { rate = 1/s }\ndestination b { rate = 2/s }\n", &errors));
+	assert_string_equal(errors.data, "f:5: destination b: without a match there is one already, a of f:4\n");
+	buf_fini(&errors);
+}
+
+static void
+names_of_a_domain_come_from_a_file(void **state)
+{
+	char path[] = "domains-XXXXXX", text[512], message[256];
+	struct buf errors = { 0 };
+	struct settings *s;
+	int fd = mkstemp(path);
+	FILE *f = fdopen(fd, "w");
+
+	(void)state;
+	assert_non_null(f);
+	fputs("# customers\none.example\n\t.two.example # and below\r\n\nTHREE.example", f);
+	fflush(f);
+	snprintf(text, sizeof text, SMALL "domain customers { name = { here.example, \"file:%s\" } next_hop = 10.0.0.9 }\n",
+	    path);
+	s = good(text);
+	assert_int_equal(s->route[1].domain_count, 4);
+	assert_string_equal(route_of(s, "", "x@here.example")->key, "domain:customers");
+	assert_string_equal(route_of(s, "", "x@one.example")->key, "domain:customers");
+	assert_string_equal(route_of(s, "", "x@a.two.example")->key, "domain:customers");
+	assert_string_equal(route_of(s, "", "x@three.example")->key, "domain:customers");
+	assert_null(route_of(s, "", "x@two.example"));
+	settings_free(&s);
+	fputs("\nno_domain!\none.example\n", f);
+	fflush(f);
+	assert_null(parse(text, &errors));
+	snprintf(message, sizeof message, "%s:6: 'no_domain!': ", path);
+	assert_non_null(strstr(errors.data, message));
+	assert_null(parse(SMALL "domain d { name = \"file:/nowhere/at/all\" next_hop = 10.0.0.1 }\n", &errors));
+	assert_non_null(strstr(errors.data, "f:4: domain d: "));
+	assert_null(parse(SMALL "destination d { match { mx = \"file:/x\" } }\n", &errors));
+	fclose(f);
+	unlink(path);
+	buf_fini(&errors);
 }
 
 static const char *
@@ -853,6 +925,8 @@ main(void)
 		cmocka_unit_test(routes_match_login_group_and_listener),
 		cmocka_unit_test(why_a_route_was_not_taken_is_told),
 		cmocka_unit_test(clients_are_known_by_the_longest_prefix),
+		cmocka_unit_test(destinations_are_found_by_host_and_domain),
+		cmocka_unit_test(names_of_a_domain_come_from_a_file),
 		cmocka_unit_test(what_clients_and_routes_name_has_to_be_there_and_once),
 		cmocka_unit_test(without_a_matching_route_there_is_none),
 		cmocka_unit_test(keys_name_the_domain_where_a_route_delivers_by_mx),
