@@ -75,8 +75,10 @@ assemble(struct worker *w, const struct worker_history *h, struct err *err)
 	smtp.spool = delivery.spool = control.spool = w->spool;
 	smtp.loops = delivery.loops = control.loops = w->loop;
 	smtp.loop_count = delivery.loop_count = control.loop_count = w->loops;
-	w->server = smtp_server_new(&smtp);
 	delivery_new(&w->delivery, &delivery);
+	smtp.delivery = w->delivery;
+	smtp.known_recipients = w->known_path;
+	w->server = smtp_server_new(&smtp);
 	control.smtp = w->server;
 	control.tls = w->config->credentials.server;
 	control.delivery = w->delivery;
@@ -185,6 +187,7 @@ take_apart(struct worker *w)
 	free(w->loop);
 	free(w->thread);
 	free(w->spool_path);
+	free(w->known_path);
 	free(w->history_path);
 }
 
@@ -236,6 +239,8 @@ worker_run(const struct worker_history *history, void *arg)
 	incoming_init(&w.incoming);
 	buf_printf(&path, "%s/spool", w.settings->state);
 	w.spool_path = buf_take(&path);
+	buf_printf(&path, "%s/known-recipients", w.spool_path);
+	w.known_path = buf_take(&path);
 	buf_printf(&path, "%s/history", w.settings->state);
 	w.history_path = buf_take(&path);
 	history_config = (struct history_config){ .path = w.history_path, .keep = w.settings->history,

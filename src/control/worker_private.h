@@ -43,6 +43,7 @@ struct worker {
 	struct incoming incoming;
 	struct channel_message message;
 	char *spool_path, *history_path;
+	char *known_path; /* what is known of recipients */
 };
 
 /* Main thread: calls FN(ARG) on a loop and waits until it has returned. */

@@ -49,6 +49,7 @@ struct conn {
 	uint64_t size_max; /* RFC 1870; 0: no limit known */
 	struct hop_limits limits;
 	uint64_t idle_until;
+	uint64_t deadline; /* of everything, where the connection is for a call-out; 0: none */
 	bool woken;        /* an entry is meant for it: counted in site->woken */
 	bool need_rset;    /* the last transaction did not end with a final dot */
 	bool closing;      /* no further transaction */

@@ -2,6 +2,7 @@
 libtmail_la_SOURCES += \
 	src/delivery/apply.c \
 	src/delivery/errand.c src/delivery/errand.h \
+	src/delivery/callout.c src/delivery/callout.h \
 	src/delivery/errand_history.c src/delivery/errand_history.h \
 	src/delivery/bounce.c src/delivery/bounce.h \
 	src/delivery/conn.c src/delivery/conn.h \

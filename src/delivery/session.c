@@ -58,10 +58,18 @@ conn_idle_timeout(const struct conn *c)
 	return seconds(conn_settings(c)->delivery.idle_timeout, 30);
 }
 
+static uint64_t
+until(const struct conn *c, uint64_t timeout)
+{
+	uint64_t t = loop_now(c->loop) + timeout;
+
+	return c->deadline != 0 && c->deadline < t ? c->deadline : t;
+}
+
 int
 conn_flush(struct conn *c, uint64_t timeout)
 {
-	int rc = io_write(&c->io, c->out.data, c->out.len, loop_now(c->loop) + timeout);
+	int rc = io_write(&c->io, c->out.data, c->out.len, until(c, timeout));
 
 	c->out.len = 0;
 	c->asked = true;
@@ -97,7 +105,7 @@ receive(struct conn *c, uint64_t deadline)
 int
 conn_reply(struct conn *c, uint64_t timeout)
 {
-	uint64_t deadline = loop_now(c->loop) + timeout;
+	uint64_t deadline = until(c, timeout);
 	enum reply_state state;
 	size_t used;
 
@@ -194,7 +202,7 @@ greet(struct conn *c)
 
 	c->in_pos = c->in_len = 0;
 	c->asked = true;
-	if (conn_reach(c, loop_now(c->loop) + conn_connect_timeout(c)) < 0)
+	if (conn_reach(c, until(c, conn_connect_timeout(c))) < 0)
 		return -1;
 	counter_add(COUNTER_CONNECTIONS_OPENED, 1);
 	if (conn_reply(c, conn_command_timeout(c)) < 0)
@@ -233,7 +241,7 @@ start_tls(struct conn *c)
 	if (c->in_pos < c->in_len)
 		return err_set(&c->err, "STARTTLS: the next hop sent more behind its reply");
 	c->status = "4.7.5";
-	if (io_tls_connect(&c->io, ctx, name_for_tls(c, address), loop_now(c->loop) + conn_command_timeout(c), &c->err) < 0)
+	if (io_tls_connect(&c->io, ctx, name_for_tls(c, address), until(c, conn_command_timeout(c)), &c->err) < 0)
 		return -1;
 	c->status = NULL;
 	counter_add(COUNTER_TLS_DELIVERY, 1);

@@ -101,7 +101,7 @@ struct limit_settings {
 	uint64_t min_rate;             /* bytes a second of message data, averaged over the message, after 30 s */
 };
 
-enum recipient_check { RECIPIENTS_ANY };
+enum recipient_check { RECIPIENTS_ANY, RECIPIENTS_VERIFY };
 
 /* One of `dns { forward }`. */
 struct name_server {

@@ -3,10 +3,17 @@
 #include "directory/settings.h"
 #include "spool/message.h"
 #include "smtp/server.h"
+#include "smtp/server_private.h"
 #include "smtp/verbs.h"
+#include "smtp/verify.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* RFC 3461 4.2: at most 500 octets. */
+struct rcpt_room {
+	char orcpt[INPUT_LINE_MAX];
+};
 
 static int
 refused(struct session *s, enum counter counter, int code, const char *enhanced, const char *text)
@@ -101,12 +108,41 @@ routed(struct session *s, const struct address *path, const char *address)
 	return route;
 }
 
+/* Does the recipient exist, as far as that can be told? The line it came in may be gone afterwards: what is still
+ * needed of it is kept in the caller's room. */
+static int
+exists(struct session *s, struct call *call, const struct route_settings *route, char *address, struct rcpt_room *room)
+{
+	struct rcpt_params *params = &call->params.rcpt;
+	enum verify_answer answer;
+	bool parked = false;
+
+	if (route->recipients == RECIPIENTS_ANY)
+		return 0;
+	if (params->orcpt != NULL && params->orcpt_len <= sizeof room->orcpt)
+		params->orcpt = memcpy(room->orcpt, params->orcpt, params->orcpt_len);
+	answer = verify_recipient(s->home->server->verify, s, route, address, &parked);
+	if (parked) {
+		call->line.args_len = 0;
+		call->path.text = address;
+		call->path.len = strlen(address);
+	}
+	if (s->gone)
+		return -1;
+	if (answer == VERIFY_UNKNOWN)
+		return refused(s, COUNTER_RECIPIENTS_REFUSED_UNKNOWN, 550, "5.1.1", "no such recipient here");
+	if (answer == VERIFY_BUSY)
+		return refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, 451, "4.3.0", "cannot verify it now, try again later");
+	return 0;
+}
+
 void
 rcpt_act(struct session *s, struct call *call)
 {
 	struct mail_transaction *tx = &s->tx;
 	const struct route_settings *route;
 	char address[ADDRESS_MAX + 1 + ADDRESS_DOMAIN_MAX + 1];
+	struct rcpt_room room;
 
 	full_address(s, &call->path, address, sizeof address);
 	route = routed(s, &call->path, address);
@@ -121,6 +157,8 @@ rcpt_act(struct session *s, struct call *call)
 			refused(s, COUNTER_RECIPIENTS_REFUSED_OTHER, 452, "4.5.3", "send separately");
 			return;
 		}
+		if (exists(s, call, route, address, &room) < 0)
+			return;
 		tx->direction = direction_of(s);
 		mail_transaction_add(tx, address, route, &call->params.rcpt);
 	}

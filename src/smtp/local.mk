@@ -25,5 +25,7 @@ libtmail_la_SOURCES += \
 	src/smtp/session_history.c src/smtp/session_history.h \
 	src/smtp/session_reply.c \
 	src/smtp/transaction.c src/smtp/transaction.h \
+	src/smtp/verify.c src/smtp/verify.h \
+	src/smtp/verify_known.c src/smtp/verify_known.h \
 	src/smtp/verbs.c src/smtp/verbs.h
 EXTRA_DIST += doc/smtp.md

@@ -14,6 +14,7 @@
 #include "smtp/lockout.h"
 #include "smtp/server_private.h"
 #include "smtp/session.h"
+#include "smtp/verify.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -67,6 +68,7 @@ smtp_server_new(const struct smtp_server_config *config)
 
 	server->config = *config;
 	server->clients = clients_new();
+	server->verify = verify_new(config->known_recipients, config->delivery);
 	server->descriptors = descriptors_for_clients();
 	server->lockout = lockout_new();
 	for (i = 0; i < config->loop_count; i++) {
@@ -107,6 +109,7 @@ smtp_server_free(struct smtp_server **server)
 		auth_home_free(&srv->home[i].auth);
 	}
 	clients_free(&srv->clients);
+	verify_free(&srv->verify);
 	lockout_free(&srv->lockout);
 	free(srv);
 	*server = NULL;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct addr;
+struct delivery;
 struct listener_owner;
 struct listener_settings;
 struct lockout;
@@ -21,6 +22,8 @@ struct tls_ctx;
 struct smtp_server_config {
 	const struct settings *settings;
 	struct spool *spool;
+	struct delivery *delivery;   /* for call-outs; NULL: every recipient of a domain is accepted */
+	const char *known_recipients; /* the file of what they learnt; NULL: none */
 	struct loop **loops;
 	unsigned loop_count;
 };

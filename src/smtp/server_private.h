@@ -14,6 +14,7 @@ struct auth_home;
 struct clients;
 struct lockout;
 struct scratch;
+struct verify;
 
 /* The server's part on one loop: touched by its thread only, but for the posts. */
 struct server_loop {
@@ -29,6 +30,7 @@ struct server_loop {
 struct smtp_server {
 	struct smtp_server_config config;
 	struct clients *clients;
+	struct verify *verify;
 	struct lockout *lockout;
 	int descriptors;      /* a client's descriptor is below this */
 	atomic_uint sessions;

@@ -270,7 +270,7 @@ class Bench:
         os.mkdir(busy_folder)
         hop = targets.Sink(self.a.programs, busy_folder, "defer")
         target.sink_port = hop.port  # for example.net; new.example has the sink that takes mail
-        extra = "queue { retry = { 4h, 4h } }\ndomain new.example { next_hop = \"127.0.0.1:%d\" tls = none }\n" % \
+        extra = "queue { retry = { 4h, 4h } }\ndomain new.example { next_hop = \"127.0.0.1:%d\" tls = none recipients = any }\n" % \
             self.sink.port
         row = {"messages": count}
         try:

@@ -132,7 +132,7 @@ listener smtp {{ address = {{ "127.0.0.1:{port}" }} }}
 admin {{ socket = "{folder}/state/admin.sock" }}
 log {{ to = "{folder}/log" }}
 limits {{ sessions = 20000 sessions_per_client = 20000 }}
-domain example.net {{ next_hop = {{ "127.0.0.1:{sink}" }} tls = none }}
+domain example.net {{ next_hop = {{ "127.0.0.1:{sink}" }} tls = none recipients = any }}
 {extra}
 """
 

@@ -36,6 +36,7 @@ EXTRA_DIST += tests/session/test_memory.py
 EXTRA_DIST += tests/session/test_readme.py
 EXTRA_DIST += tests/session/test_reload.py
 EXTRA_DIST += tests/session/test_routing.py
+EXTRA_DIST += tests/session/test_recipients.py
 EXTRA_DIST += tests/session/test_service.py
 EXTRA_DIST += tests/session/test_smoke.py
 EXTRA_DIST += tests/session/test_smtp_bdat.py

@@ -386,7 +386,6 @@ rest_of_the_vocabulary_is_not_built_yet(void **state)
 		"admin { http = \":80\" }",
 		"listener x { address = \":1\" inbound = y }",
 		"listener x { address = \":1\" outbound = y }",
-		"domain x.example { next_hop = 10.0.0.1 recipients = verify }",
 		"domain x.example { next_hop = 10.0.0.1 recipients = \"file:/x\" }",
 		"domain x.example { next_hop = 10.0.0.1 pipeline = strict }",
 		"domain x { name = \"file:/x\" next_hop = 10.0.0.1 }",
