@@ -101,3 +101,8 @@ fuzz_targets += tests/fuzz/fuzz_dns
 tests_fuzz_fuzz_dns_SOURCES = tests/fuzz/fuzz_dns.c $(fuzz_main)
 tests_fuzz_fuzz_dns_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_dns_LDFLAGS = $(fuzz_ldflags)
+
+fuzz_targets += tests/fuzz/fuzz_sasl
+tests_fuzz_fuzz_sasl_SOURCES = tests/fuzz/fuzz_sasl.c $(fuzz_main)
+tests_fuzz_fuzz_sasl_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_sasl_LDFLAGS = $(fuzz_ldflags)
