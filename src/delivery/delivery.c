@@ -114,6 +114,7 @@ delivery_free(struct delivery **delivery)
 	for (unsigned i = 0; i < d->count; i++) {
 		free_sites(&d->home[i].sites);
 		free_sites(&d->home[i].retired);
+		timer_clear(&d->home[i].tidy);
 		settings_unref(&d->home[i].settings);
 	}
 	settings_unref(&d->settings);

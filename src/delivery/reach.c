@@ -34,7 +34,8 @@ static void
 find_destination(struct conn *c, struct origins *o)
 {
 	const struct route_settings *route = c->site->route;
-	const char *domain = settings_key_domain(route, queue_key(c->site->queue));
+	/* A call-out has no queue: it asks about a domain of the configuration. */
+	const char *domain = c->site->queue != NULL ? settings_key_domain(route, queue_key(c->site->queue)) : NULL;
 
 	if (domain == NULL && route->domain_count > 0)
 		domain = route->domain[0];

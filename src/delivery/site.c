@@ -57,6 +57,8 @@ site_free(struct site **site)
 	if (s == NULL)
 		return;
 	list_remove(&s->link);
+	timer_clear(&s->timer);
+	timer_clear(&s->grow);
 	exchange_free(&s->exchange);
 	hops_fini(&s->hops);
 	sources_fini(&s->sources);

@@ -59,7 +59,8 @@ add(struct history_files *files, const char *name, int64_t first, const struct s
 		files->file = xrealloc(files->file, files->cap * sizeof *files->file);
 	}
 	f = &files->file[files->count++];
-	snprintf(f->name, sizeof f->name, "%s", name);
+	check(strlen(name) < sizeof f->name); /* time_of() has seen it */
+	memcpy(f->name, name, strlen(name) + 1);
 	f->first = first;
 	f->last = st->st_mtime;
 	f->size = (uint64_t)st->st_size;

@@ -271,7 +271,8 @@ manual_facts(const struct option *o, struct buf *out)
 		manual_arg(out, o->fallback);
 		buf_adds(out, " .\n");
 	}
-	if (o->max > 0 && !(o->flags & OPTION_LIST)) {
+	/* A rate has no bounds worth naming. */
+	if (o->max > 0 && !(o->flags & OPTION_LIST) && o->type->size <= sizeof(uint64_t)) {
 		buf_adds(out, "Range: ");
 		manual_bound(out, o, o->min);
 		buf_adds(out, " to ");
