@@ -2,6 +2,7 @@
 """nsd as the name server: MX of a real zone, a server that is away, zones it does not serve, and DNSSEC."""
 
 import os
+import random
 import socket
 import subprocess
 import unittest
@@ -59,9 +60,16 @@ class Nsd:
 
     @staticmethod
     def free_port():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.bind(("127.0.0.1", 0))
-            return s.getsockname()[1]
+        """Below the range the kernel hands out: a server that starts late must find its port still free."""
+        while True:
+            port = random.randrange(20000, 32000)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+                try:
+                    udp.bind(("127.0.0.1", port))
+                    tcp.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    continue
 
     def write(self, text):
         with open(os.path.join(self.folder, "example.net.zone"), "w") as f:
