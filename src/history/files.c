@@ -101,22 +101,42 @@ history_files_fini(struct history_files *files)
 	memset(files, 0, sizeof *files);
 }
 
+/* A name of an expired file does not come again within its second: the new file would be taken for the oldest. */
+static bool
+is_taken(const struct history_files *files, const char *name)
+{
+	const size_t second = sizeof "YYYYMMDDTHHMMSSZ" - 1;
+
+	for (unsigned i = 0; i < files->count; i++)
+		if (strncmp(files->file[i].name, name, second) == 0 && strcmp(files->file[i].name, name) >= 0)
+			return true;
+	return false;
+}
+
 int
 history_file_new(const char *path, int64_t now, char name[HISTORY_NAME_MAX], struct err *err)
 {
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	struct history_files files;
 	unsigned n;
 
 	if (dir < 0)
 		return err_sys(err, "cannot open %s", path);
+	if (history_files_list(&files, path, err) < 0) {
+		close(dir);
+		return -1;
+	}
 	for (n = 0; fd < 0 && n < SAME_SECOND; n++) {
 		name_of(now, n, name);
+		if (is_taken(&files, name))
+			continue;
 		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (fd < 0 && errno != EEXIST)
 			break;
 	}
 	if (fd < 0)
 		err_sys(err, "cannot make %s/%s", path, name);
+	history_files_fini(&files);
 	close(dir);
 	return fd;
 }

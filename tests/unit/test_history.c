@@ -242,7 +242,7 @@ damage_hides_only_the_block_it_hits(void **state)
 static void
 files_are_ordered_and_expire_by_age_and_by_size(void **state)
 {
-	char path[SCRATCH_PATH], name[HISTORY_NAME_MAX];
+	char path[SCRATCH_PATH], name[HISTORY_NAME_MAX], again[HISTORY_NAME_MAX];
 	struct history_files files;
 	int64_t now = clock_wall();
 	struct err err;
@@ -267,6 +267,15 @@ files_are_ordered_and_expire_by_age_and_by_size(void **state)
 	assert_int_equal(history_files_list(&files, path, &err), 0);
 	assert_int_equal(files.count, 3);
 	assert_string_equal(files.file[2].name, name);
+	history_files_fini(&files);
+	/* What expired within this second leaves its number behind: the newest is not taken for the oldest. */
+	history_files_expire(path, NULL, now, 3600, 2500);
+	fd = history_file_new(path, now + 1, again, &err);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(history_files_list(&files, path, &err), 0);
+	assert_int_equal(files.count, 3);
+	assert_string_equal(files.file[1].name, again);
 	history_files_fini(&files);
 	history_files_expire(path, name, now + 7200, 3600, 1 << 30);
 	assert_int_equal(history_files_list(&files, path, &err), 0);
