@@ -214,8 +214,7 @@ take_in(struct verify *v, struct backend *b, const struct callout *call, const c
 	case CALLOUT_ANY:
 		learn(v, domain, FACT_TAKES_ANY, VERIFY_DOMAIN_HOURS);
 		log_event(LOG_WARN, "recipients_any", "the next hop of %s accepts any address of %s: its recipients "
-			"cannot be verified; name them with recipients = \"file:...\", or say recipients = any", b->key,
-		    domain + 1);
+			"cannot be verified; recipients = any says that this is meant", b->key, domain + 1);
 		return VERIFY_ACCEPT;
 	case CALLOUT_NONE:
 		break;

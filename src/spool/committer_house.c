@@ -2,7 +2,6 @@
 /* Between batches: segments that nobody needs are freed, and a disk that failed is tried. */
 #include "spool/committer_private.h"
 #include "spool/compact.h"
-#include "util/clock.h"
 
 int
 committer_sync(struct committer *c)
