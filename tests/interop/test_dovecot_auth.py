@@ -82,12 +82,7 @@ class DovecotAuth(harness.SessionTest):
 
     @staticmethod
     def end(server):
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        harness.end_process(server)
         try:
             os.killpg(server.pid, signal.SIGKILL)  # its auth process goes on serving whom it serves
         except ProcessLookupError:

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import time
 
 import harness
 
@@ -86,32 +85,10 @@ class Dovecot(harness.SessionTest):
         server = subprocess.Popen(["dovecot", "-F", "-c", os.path.join(folder, "dovecot.conf")],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                   start_new_session=True)
-        self.addCleanup(self.end, server)
+        self.addCleanup(harness.end_family, server)
         self.socket = os.path.join(folder, "run", "lmtp")
-        harness.wait_until(lambda: os.path.exists(self.socket) and self.greets(port), what="Dovecot's greeting")
+        harness.wait_until(lambda: os.path.exists(self.socket) and harness.greets(port), what="Dovecot's greeting")
         return port
-
-    @staticmethod
-    def greets(port):
-        try:
-            with harness.Client(("127.0.0.1", port), timeout=5) as c:
-                return c.recv_reply().code == 220
-        except (OSError, harness.Closed):
-            return False
-
-    @staticmethod
-    def end(server):
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        deadline = time.monotonic() + 5
-        while harness.process_tree(server.pid) and time.monotonic() < deadline:
-            for pid in harness.process_tree(server.pid):
-                os.kill(pid, 9)
-            time.sleep(0.05)
 
     def diagnose(self):
         try:

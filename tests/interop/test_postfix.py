@@ -3,9 +3,7 @@
 
 import os
 import re
-import signal
 import subprocess
-import time
 
 import harness
 import postfix
@@ -29,32 +27,10 @@ class Postfix(harness.SessionTest):
         command = postfix.prepare(folder, port, relay, "minimal_backoff_time = 2s\nqueue_run_delay = 2s\n" + extra)
         master = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, start_new_session=True)
-        self.addCleanup(self.end_postfix, master)
+        self.addCleanup(harness.end_family, master)
         self.maillog = os.path.join(folder, "log", "maillog")
-        harness.wait_until(lambda: self.greets(port), what="Postfix's greeting")
+        harness.wait_until(lambda: harness.greets(port), what="Postfix's greeting")
         return port
-
-    @staticmethod
-    def greets(port):
-        try:
-            with harness.Client(("127.0.0.1", port), timeout=5) as c:
-                return c.recv_reply().code == 220
-        except (OSError, harness.Closed):
-            return False
-
-    @staticmethod
-    def end_postfix(master):
-        master.send_signal(signal.SIGTERM)
-        try:
-            master.wait(10)
-        except subprocess.TimeoutExpired:
-            master.kill()
-            master.wait()
-        deadline = time.monotonic() + 5
-        while harness.process_tree(master.pid) and time.monotonic() < deadline:
-            for pid in harness.process_tree(master.pid):
-                os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
 
     def diagnose(self):
         try:

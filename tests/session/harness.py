@@ -387,6 +387,35 @@ def wait_until(predicate, timeout=20, what="the condition", pause=0.02):
         time.sleep(pause)
 
 
+def greets(port):
+    """Does a foreign server say 220 there?"""
+    try:
+        with Client(("127.0.0.1", port), timeout=5) as c:
+            return c.recv_reply().code == 220
+    except (OSError, Closed):
+        return False
+
+
+def end_process(process):
+    """SIGTERM, and after ten seconds SIGKILL."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def end_family(process):
+    """The same for a foreign server, and for those it started."""
+    end_process(process)
+    deadline = time.monotonic() + 5
+    while process_tree(process.pid) and time.monotonic() < deadline:
+        for pid in process_tree(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
 class SessionTest(unittest.TestCase):
     """Makes gateways and next hops that end with the test. A sanitizer's report fails the test."""
 
